@@ -1,0 +1,166 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Action is what somebody wants to do. The names are those of AWS IoT policies.
+type Action uint8
+
+// The actions a gateway asks about. The resource of Connect is a client id, of
+// Subscribe a topic filter, of the others a topic name.
+const (
+	Connect Action = iota + 1
+	Publish
+	RetainPublish
+	Subscribe
+	Receive
+)
+
+var actionNames = [...]string{
+	Connect: "iot:Connect", Publish: "iot:Publish", RetainPublish: "iot:RetainPublish",
+	Subscribe: "iot:Subscribe", Receive: "iot:Receive",
+}
+
+// String returns the policy name of the action, such as "iot:Publish".
+func (a Action) String() string {
+	if int(a) < len(actionNames) && actionNames[a] != "" {
+		return actionNames[a]
+	}
+	return "iot:Unknown"
+}
+
+// Credentials is everything a client presented when it connected. Which fields
+// are set depends on the way it came in; a nil or empty field was not presented.
+// The value and what it points to must not be modified or kept after the call,
+// except for Username, ClientID and the strings in general.
+type Credentials struct {
+	// ClientID is the MQTT client identifier, the one the hub assigned when the
+	// client sent none. Empty for HTTP.
+	ClientID string
+	// Username and Password are the fields of CONNECT or of HTTP Basic. Password
+	// is nil when the client sent none, which differs from an empty one.
+	Username    string
+	HasUsername bool
+	Password    []byte
+	// TLS is the state of the TLS connection, nil on plain TCP. A WebSocket behind
+	// a TLS terminating http.Server has it too.
+	TLS *tls.ConnectionState
+	// Request is the HTTP request of a WebSocket upgrade or of a data-plane call.
+	Request *http.Request
+	// RemoteAddr and LocalAddr are the two ends of the connection.
+	RemoteAddr, LocalAddr net.Addr
+	// Method and Data are MQTT 5's Authentication Method and Authentication Data.
+	Method string
+	Data   []byte
+	// ProtocolVersion is the MQTT level of the CONNECT packet, 4 (3.1.1) or 5.
+	ProtocolVersion byte
+}
+
+// Identity is an authenticated principal. It is made by an Authenticator, shared
+// by everything that handles the connection, and never modified afterwards.
+type Identity struct {
+	// Principal is what policies hang on: a certificate id, a user name, an
+	// identity pool id. It is not empty.
+	Principal string
+	// Attributes are free facts about the principal that an Authorizer or a hook
+	// may use. May be nil.
+	Attributes map[string]string
+	// ClientID, when set, replaces the client id the client asked for.
+	ClientID string
+	// Expires ends the connection at that time; zero means never.
+	Expires time.Time
+}
+
+// Conn is what an Authorizer may know about the connection a request comes from.
+type Conn struct {
+	ClientID   string
+	RemoteAddr net.Addr
+	// CleanStart, HasWill and WillRetain describe the CONNECT packet.
+	CleanStart bool
+	HasWill    bool
+	WillRetain bool
+	// WillTopic is the topic of the will, empty without one.
+	WillTopic string
+	// Username is what the client sent; a label, not proof of anything.
+	Username string
+}
+
+// Request is one question to an Authorizer.
+type Request struct {
+	Action Action
+	// Resource is the client id (Connect), the filter as the client wrote it,
+	// "$share/" included (Subscribe), or the topic name (the others).
+	Resource string
+	Conn     Conn
+}
+
+// An Authenticator says who somebody is.
+//
+// Authenticate returns the identity behind c. A refusal wraps one of
+// [ErrBadCredentials], [ErrNotAuthorized], [ErrBanned] or [ErrUnavailable]; any
+// other error counts as ErrUnavailable and is logged. It may wait; ctx ends with
+// the connection and with the host's connect timeout. Safe for concurrent use.
+type Authenticator interface {
+	Authenticate(ctx context.Context, c *Credentials) (*Identity, error)
+}
+
+// Immediate is an optional ability of an [Authenticator] that never waits (it
+// looks into a map, it checks a signature). Where it reports true the hub calls
+// Authenticate on its event loop instead of starting a goroutine.
+type Immediate interface{ Immediate() bool }
+
+// An Exchanger is an Authenticator that speaks MQTT 5 enhanced authentication.
+//
+// Exchange starts an exchange for c.Method; it returns [ErrBadMethod] when it does
+// not know the method. The hub calls it for a CONNECT that carries an
+// Authentication Method, and again when a connected client re-authenticates.
+type Exchanger interface {
+	Authenticator
+	Exchange(ctx context.Context, c *Credentials) (Exchange, error)
+}
+
+// An Exchange is one run of an authentication method. Its methods are called by
+// one goroutine at a time.
+type Exchange interface {
+	// Next takes the client's Authentication Data (nil when it sent none) and
+	// returns the server's. id is nil while the exchange goes on: the data then
+	// leaves in an AUTH packet with reason 0x18. With an id the exchange is over
+	// and the data leaves with CONNACK (or the closing AUTH of a
+	// re-authentication). A refusal is an error as of Authenticate.
+	Next(ctx context.Context, data []byte) (reply []byte, id *Identity, err error)
+	// Close releases what the exchange holds. It is called exactly once.
+	Close()
+}
+
+// An Authorizer decides what an identity may do.
+//
+// Authorize returns nil to allow, or an error that wraps [ErrDenied] (usually a
+// *[Denied]). Any other error denies as well and is logged. Safe for concurrent
+// use.
+type Authorizer interface {
+	Authorize(ctx context.Context, id *Identity, r *Request) error
+}
+
+// An Opener is an Authorizer that can prepare for a connection. Open is called
+// once, after Authorize allowed Connect; ctx ends with the connect timeout. A nil
+// Session without an error refuses the connection.
+type Opener interface {
+	Authorizer
+	Open(ctx context.Context, id *Identity, c *Conn) (Session, error)
+}
+
+// A Session answers for one connection.
+//
+// Allow is called for every message: it must not wait, must not keep resource
+// (which may point into a network buffer) and should not allocate. It is called
+// by many goroutines at once, and also after Close: for messages on their way, and
+// for a will that waits for its delay.
+type Session interface {
+	Allow(a Action, resource string) error
+	Close()
+}

@@ -1,0 +1,119 @@
+package broker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+// A batch is the working memory of one turn: what one driver read in one go and
+// everything that follows from it. It collects the connections whose outboxes were
+// written to, so that each is flushed once at the end, and holds the scratch space
+// that makes routing free of allocations. An event loop owns one; goroutines and
+// host calls borrow one from the pool. A batch belongs to one goroutine.
+type batch struct {
+	srv     *Server
+	now     time.Time
+	touched []*conn
+
+	// Decoding scratch.
+	msg     Message
+	pub     packet.Publish
+	ack     packet.Ack
+	connect packet.Connect
+	sub     packet.Subscribe
+	unsub   packet.Unsubscribe
+	disc    packet.Disconnect
+	auth    packet.Auth
+
+	// Routing scratch.
+	hits    []*subscription
+	collect func(*subscription) bool
+	merged  merger
+	frames  frames
+
+	// Counts of this turn, added to the server's at its end.
+	packets, bytesIn    uint64
+	received, delivered [3]uint64
+	acknowledged        uint64
+	inFlight, queued    int64
+}
+
+func newBatch(s *Server) *batch {
+	b := &batch{srv: s}
+	b.collect = func(sub *subscription) bool {
+		b.hits = append(b.hits, sub)
+		return true
+	}
+	return b
+}
+
+var batchPool sync.Pool
+
+// borrow returns a batch for a piece of work outside an event loop; give it back
+// with done.
+func (s *Server) borrow() *batch {
+	b, _ := batchPool.Get().(*batch)
+	if b == nil || b.srv != s {
+		b = newBatch(s)
+	}
+	b.now = time.Now()
+	return b
+}
+
+// done flushes and returns a borrowed batch.
+func (b *batch) done() {
+	b.flush()
+	batchPool.Put(b)
+}
+
+// touch notes that c has bytes to write. The lock of c's session is held.
+func (b *batch) touch(c *conn) {
+	if !c.touched {
+		c.touched = true
+		b.touched = append(b.touched, c)
+	}
+}
+
+// flush writes every touched outbox and settles the counts. Flushing one outbox may
+// touch others (a broken connection publishes its will), hence the index loop.
+func (b *batch) flush() {
+	for i := 0; i < len(b.touched); i++ {
+		b.touched[i].flush()
+		b.touched[i] = nil
+	}
+	b.touched = b.touched[:0]
+	b.settle()
+}
+
+func (b *batch) settle() {
+	c := &b.srv.count
+	if b.packets > 0 {
+		c.packets.Add(b.packets)
+		c.bytesIn.Add(b.bytesIn)
+		b.packets, b.bytesIn = 0, 0
+	}
+	for q := range 3 {
+		if b.received[q] > 0 {
+			c.received[q].Add(b.received[q])
+			b.received[q] = 0
+		}
+		if b.delivered[q] > 0 {
+			c.delivered[q].Add(b.delivered[q])
+			b.delivered[q] = 0
+		}
+	}
+	if b.acknowledged > 0 {
+		c.acknowledged.Add(b.acknowledged)
+		b.acknowledged = 0
+	}
+	if b.inFlight != 0 {
+		c.inFlight.Add(b.inFlight)
+		b.inFlight = 0
+	}
+	if b.queued != 0 {
+		c.queued.Add(b.queued)
+		b.queued = 0
+	}
+}

@@ -1,0 +1,447 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/thinghub/thinghub/auth"
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+// Phases of a connection.
+const (
+	phaseNew    uint32 = iota // nothing or part of CONNECT was received
+	phaseAuth                 // CONNECT was received, an exchange of AUTH packets goes on
+	phaseUp                   // CONNACK was sent
+	phaseClosed               // nothing that arrives is looked at any more
+)
+
+// linger is how long a connection that we close may take to read our last words.
+const linger = time.Second
+
+// A driver carries a connection's bytes. The protocol machine knows nothing else of
+// sockets, event loops or goroutines.
+type driver interface {
+	// write writes what the transport takes; on a driver that does not block, less
+	// than all with a nil error means: full, call arm.
+	write(p []byte) (int, error)
+	// blocking says that write waits, so it needs a goroutine of its own.
+	blocking() bool
+	// arm has conn.writable called when the transport takes bytes again.
+	arm()
+	// pause stops reading from the connection's own goroutine, resume starts it
+	// again from any.
+	pause()
+	resume()
+	// post runs f on the goroutine that feeds the connection.
+	post(f func()) bool
+	// finish ends the sending side; the connection is closed when the peer does so.
+	finish()
+	// close closes the connection; conn.gone follows. Any goroutine, repeatedly.
+	close()
+	// info describes the transport.
+	info() *connInfo
+}
+
+// connInfo is what a driver knows about a connection.
+type connInfo struct {
+	transport     string
+	remote, local net.Addr
+	creds         func(*auth.Credentials) // adds TLS state and HTTP request
+}
+
+// conn is the protocol machine of one connection: bytes in (received), bytes out
+// (its outbox), time in (due). It contains no I/O, goroutine or clock. The fields
+// of the first group belong to the goroutine that feeds it, those of the second to
+// the lock of its session.
+type conn struct {
+	srv      *Server
+	drv      driver
+	in       []byte // an incomplete packet, or whole ones while waiting
+	aliases  []string
+	exchange *exchange
+	id       *auth.Identity
+	method   string          // the Authentication Method of CONNECT
+	req      *connectRequest // while the CONNECT is being decided
+	ver      packet.Version
+	waiting  bool // for somebody's answer: packets are kept, not handled
+
+	sess    atomic.Pointer[session]
+	phase   atomic.Uint32
+	last    atomic.Int64 // when something was received last, on the server's clock
+	expires atomic.Int64 // when the identity expires, 0 for never
+
+	out        *outbuf
+	touched    bool // a batch will flush
+	writing    bool // somebody is in writeOut
+	full       bool // the socket is full, the driver is armed
+	broken     bool // writing failed
+	closing    bool // finish when everything is written
+	paused     bool // reading pauses until the outbox is written
+	progress   bool // something was written since the last look at the keep alive
+	quiet      bool // the client wants no reason strings on most packets
+	accepted   bool // the hooks were told of it
+	outAliases map[string]uint16
+
+	timerNode
+	authz       auth.Session // nil: everything is allowed
+	conn        *auth.Conn
+	info        *ClientInfo
+	keepAlive   time.Duration // 1.5 times the interval, 0 for none
+	quota       int           // messages in flight towards the client at most
+	maxPacket   int           // the client's limit, 0 for none
+	outAliasMax int
+}
+
+func (s *Server) newConn(d driver) *conn {
+	c := &conn{srv: s, drv: d}
+	c.sess.Store(s.newSession())
+	s.count.opened.Add(1)
+	s.timers.set(c, s.clock()+int64(s.cfg.ConnectTimeout))
+	return c
+}
+
+// received handles bytes from the client. A panic ends this connection only.
+func (c *conn) received(b *batch, p []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.srv.log.Error("broker: panic while handling a connection", "client", c.sess.Load().id, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+			c.in = nil
+			c.close(refuse(ImplementationSpecificError, "internal error"))
+		}
+	}()
+	b.now = time.Now()
+	b.bytesIn += uint64(len(p))
+	c.last.Store(c.srv.since(b.now))
+	c.feed(b, p)
+	c.breathe()
+}
+
+// feed cuts p into packets and handles them in place. What is left of an incomplete
+// one is copied.
+func (c *conn) feed(b *batch, p []byte) {
+	if len(c.in) > 0 && !c.waiting {
+		if p = c.complete(b, p); len(p) == 0 {
+			return
+		}
+	}
+	for len(p) > 0 && !c.waiting && c.phase.Load() != phaseClosed {
+		h, ok, err := c.header(p)
+		if err != nil {
+			c.fail(b, err)
+			return
+		}
+		if !ok || len(p) < h.Size {
+			break
+		}
+		c.packet(b, h, p[:h.Size])
+		p = p[h.Size:]
+	}
+	if len(p) > 0 && c.phase.Load() != phaseClosed {
+		c.in = append(c.in, p...)
+	}
+}
+
+// complete adds to the incomplete packet in c.in what it lacks and handles it. It
+// returns what is left of p.
+func (c *conn) complete(b *batch, p []byte) []byte {
+	for {
+		h, ok, err := c.header(c.in)
+		if err != nil {
+			c.fail(b, err)
+			return nil
+		}
+		if !ok {
+			if len(p) == 0 {
+				return nil
+			}
+			c.in, p = append(c.in, p[0]), p[1:]
+			continue
+		}
+		if n := min(h.Size-len(c.in), len(p)); n > 0 {
+			c.in, p = append(c.in, p[:n]...), p[n:]
+		}
+		if len(c.in) < h.Size {
+			return nil
+		}
+		in := c.in
+		c.in = nil
+		c.packet(b, h, in[:h.Size])
+		if rest := in[h.Size:]; len(rest) > 0 && c.phase.Load() != phaseClosed {
+			// Several packets were kept while waiting; go on with them.
+			c.in = append(in[:0], rest...)
+			if c.waiting {
+				c.in = append(c.in, p...)
+				return nil
+			}
+			continue
+		}
+		if !c.waiting && cap(in) <= 4096 {
+			c.in = in[:0]
+		}
+		if len(p) == 0 {
+			c.in = nil
+		}
+		return p
+	}
+}
+
+// header reads a fixed header and applies the size limits before anything is
+// buffered.
+func (c *conn) header(p []byte) (packet.Header, bool, error) {
+	h, ok, err := packet.ParseHeader(p, c.ver)
+	if err != nil || !ok {
+		if !ok && err == nil && c.phase.Load() == phaseNew && len(p) > 0 && packet.Type(p[0]>>4) != packet.TypeConnect {
+			return h, false, refuse(ProtocolError, "the first packet is not CONNECT")
+		}
+		return h, ok, err
+	}
+	limit := c.srv.cfg.MaxPacketSize
+	if c.phase.Load() != phaseUp {
+		if c.phase.Load() == phaseNew && h.Type != packet.TypeConnect {
+			return h, false, refuse(ProtocolError, "the first packet is %s, not CONNECT", h.Type)
+		}
+		limit = c.srv.cfg.MaxConnectSize
+	}
+	if h.Size > limit {
+		return h, false, refuse(PacketTooLarge, "%s of %d bytes, at most %d are accepted", h.Type, h.Size, limit)
+	}
+	return h, true, nil
+}
+
+// packet handles one whole packet.
+func (c *conn) packet(b *batch, h packet.Header, frame []byte) {
+	b.packets++
+	body := frame[h.Body:]
+	var err error
+	switch c.phase.Load() {
+	case phaseNew:
+		err = c.onConnect(b, body)
+	case phaseAuth:
+		switch h.Type {
+		case packet.TypeAuth:
+			err = c.onAuth(b, body)
+		case packet.TypeDisconnect:
+			c.close(nil)
+		default:
+			err = refuse(ProtocolError, "%s before CONNACK of an authentication exchange", h.Type)
+		}
+	case phaseUp:
+		switch h.Type {
+		case packet.TypePublish:
+			err = c.onPublish(b, h.Flags, body)
+		case packet.TypePuback, packet.TypePubrec, packet.TypePubrel, packet.TypePubcomp:
+			err = c.onAck(b, h.Type, body)
+		case packet.TypeSubscribe:
+			err = c.onSubscribe(b, body)
+		case packet.TypeUnsubscribe:
+			err = c.onUnsubscribe(b, body)
+		case packet.TypePingreq:
+			if len(body) > 0 {
+				err = refuse(MalformedPacket, "PINGREQ with %d bytes, it has none", len(body))
+				break
+			}
+			c.reply(b, pingresp)
+		case packet.TypeDisconnect:
+			err = c.onDisconnect(b, body)
+		case packet.TypeAuth:
+			err = c.onAuth(b, body)
+		case packet.TypeConnect:
+			err = refuse(ProtocolError, "a second CONNECT")
+		default:
+			err = refuse(ProtocolError, "%s is not for clients to send", h.Type)
+		}
+	}
+	if err != nil {
+		c.fail(b, err)
+	}
+}
+
+var pingresp = []byte{byte(packet.TypePingresp) << 4, 0}
+
+// reply appends an encoded packet to the outbox.
+func (c *conn) reply(b *batch, p []byte) {
+	s := c.lock()
+	o := c.box()
+	o.b = append(o.b, p...)
+	b.touch(c)
+	s.unlock()
+}
+
+// replyAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP.
+func (c *conn) replyAck(b *batch, t packet.Type, pid uint16, err error) {
+	s := c.lock()
+	c.appendAck(b, t, pid, err)
+	s.unlock()
+}
+
+// appendAck does so with the session's lock held.
+func (c *conn) appendAck(b *batch, t packet.Type, pid uint16, err error) {
+	o := c.box()
+	if err == nil {
+		flags := byte(0)
+		if t == packet.TypePubrel {
+			flags = 2
+		}
+		o.b = append(o.b, byte(t)<<4|flags, 2, byte(pid>>8), byte(pid))
+	} else {
+		a := packet.Ack{Type: t, PacketID: pid, Code: byte(ReasonOf(err))}
+		c.explain(&a.Props, err)
+		start := len(o.b)
+		o.b = a.Append(o.b, c.ver)
+		if c.maxPacket > 0 && len(o.b)-start > c.maxPacket {
+			a.Props.Reset()
+			o.b = a.Append(o.b[:start], c.ver)
+		}
+	}
+	b.touch(c)
+}
+
+// explain sets the reason string, unless the client did not ask for it
+// [MQTT-3.1.2-29].
+func (c *conn) explain(p *packet.Properties, err error) {
+	if text := reasonText(err); text != "" && !c.quiet {
+		p.SetReasonString([]byte(text))
+	}
+}
+
+// breathe pauses reading from a client that has us produce more than it takes: its
+// own answers and retained messages are not dropped, so it has to wait for them.
+func (c *conn) breathe() {
+	s := c.lock()
+	limit := c.srv.cfg.MaxOutboxBytes + flushAt
+	over := c.pending() > limit || c.full && s.queue.len() > s.bounded
+	pause := over && !c.paused && !c.broken && c.phase.Load() == phaseUp
+	if pause {
+		c.paused = true
+	}
+	s.unlock()
+	if pause {
+		c.drv.pause()
+	}
+}
+
+// fail ends the connection because of what the client sent or was refused.
+func (c *conn) fail(_ *batch, err error) {
+	c.in = nil
+	c.close(err)
+}
+
+// close ends the connection from our side: an MQTT 5 client is told why, the
+// session is let go, and the transport is closed when the outbox is written. A nil
+// cause is a normal end. Any goroutine may call it, no lock is held; only the first
+// call has an effect.
+func (c *conn) close(cause error) {
+	was := c.phase.Swap(phaseClosed)
+	if was == phaseClosed {
+		return
+	}
+	s := c.lock()
+	if was == phaseUp && c.ver == packet.V5 && cause != nil && !c.closing {
+		o := c.box()
+		d := packet.Disconnect{Code: byte(ReasonOf(cause))}
+		// Problem information may always go with DISCONNECT [MQTT-3.1.2-29].
+		if text := reasonText(cause); text != "" {
+			d.Props.SetReasonString([]byte(text))
+		}
+		start := len(o.b)
+		o.b = d.Append(o.b, c.ver)
+		if c.maxPacket > 0 && len(o.b)-start > c.maxPacket {
+			d.Props.Reset()
+			o.b = d.Append(o.b[:start], c.ver)
+		}
+	}
+	c.closing = true
+	s.unlock()
+	if was == phaseUp {
+		c.srv.count.disconnects[ReasonOf(cause)].Add(1)
+	}
+	c.srv.timers.set(c, c.srv.clock()+int64(linger))
+	c.leave(cause)
+	c.flush()
+}
+
+// errPeerClosed is the cause of a connection that the client dropped without
+// DISCONNECT.
+var errPeerClosed = errors.New("broker: the client closed the connection without DISCONNECT")
+
+// gone is called by the driver, once, when the transport is closed.
+func (c *conn) gone(err error) {
+	was := c.phase.Swap(phaseClosed)
+	c.srv.timers.stop(c)
+	if was != phaseClosed {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = errPeerClosed
+		}
+		if was == phaseUp {
+			c.srv.count.disconnects[ReasonOf(err)].Add(1)
+		}
+		c.leave(err)
+	}
+	c.exchange.close()
+	c.exchange = nil
+	s := c.lock()
+	c.broken = true
+	if !c.writing {
+		c.dropOut()
+	}
+	s.unlock()
+	c.in, c.aliases = nil, nil
+	c.srv.forget(c)
+}
+
+// due is the connection's timer: time to connect, keep alive, expiry of the
+// identity, end of lingering.
+func (c *conn) due(now int64) {
+	switch c.phase.Load() {
+	case phaseClosed:
+		c.drv.close()
+	case phaseNew, phaseAuth:
+		c.srv.log.Debug("broker: no CONNECT in time", "remote", c.drv.info().remote)
+		c.srv.count.refusedConnect[KeepAliveTimeout].Add(1)
+		c.close(refuse(KeepAliveTimeout, "not connected within %s", c.srv.cfg.ConnectTimeout))
+	case phaseUp:
+		if at := c.expires.Load(); at > 0 && now >= at {
+			c.close(refuse(MaximumConnectTime, "the credentials expired"))
+			return
+		}
+		if c.keepAlive > 0 && now >= c.last.Load()+int64(c.keepAlive) {
+			s := c.lock()
+			alive := c.progress && c.paused // we do not read, but it does
+			c.progress = false
+			s.unlock()
+			if !alive {
+				c.close(refuse(KeepAliveTimeout, "nothing received for %s", c.keepAlive))
+				return
+			}
+			c.last.Store(now)
+		}
+		c.rearm()
+	}
+}
+
+// rearm sets the timer of an accepted connection.
+func (c *conn) rearm() {
+	at := int64(0)
+	if c.keepAlive > 0 {
+		at = c.last.Load() + int64(c.keepAlive)
+	}
+	if e := c.expires.Load(); e > 0 && (at == 0 || e < at) {
+		at = e
+	}
+	if at > 0 {
+		c.srv.timers.set(c, at)
+	} else {
+		c.srv.timers.stop(c)
+	}
+}
+
+// mayReceive asks whether the client may get m. The session's lock is held.
+func (c *conn) mayReceive(m *Message) bool {
+	return c.authz == nil || c.authz.Allow(auth.Receive, m.Topic) == nil
+}

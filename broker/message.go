@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+// QoS is a quality of service: 0 at most once, 1 at least once, 2 exactly once.
+type QoS byte
+
+// The three levels.
+const (
+	AtMostOnce QoS = iota
+	AtLeastOnce
+	ExactlyOnce
+)
+
+// Source says what made a message. It decides what may react to it: a will on a
+// request topic, for one, is never a request.
+type Source uint8
+
+// The sources of messages.
+const (
+	FromHost   Source = iota // the embedding program
+	FromClient               // a PUBLISH packet or an HTTP publish
+	FromWill                 // a will
+	FromHub                  // the hub itself: $SYS, events, answers
+	FromRule                 // a rule's action
+	FromPeer                 // another hub or broker
+)
+
+// Origin says where a message comes from.
+type Origin struct {
+	Source Source
+	// ClientID is the publishing client, empty when there is none.
+	ClientID string
+	// Hops counts how often the message led to another one, against loops.
+	Hops uint8
+}
+
+// PayloadFormat is MQTT 5's Payload Format Indicator.
+type PayloadFormat byte
+
+// The values of PayloadFormat; FormatUnset means that the publisher did not say.
+const (
+	FormatUnset PayloadFormat = iota
+	FormatBytes
+	FormatUTF8
+)
+
+// A Message is one application message on its way.
+//
+// Messages are read-only and shared by everybody who handles them. One that is
+// handed to a [Router], a [Broker] or a hook is valid until that call returns: its
+// strings and slices may point into a network buffer. Who keeps it calls Clone.
+type Message struct {
+	Topic   string
+	Payload []byte
+	QoS     QoS
+	// Retain asks for the message to be kept for later subscribers of its topic.
+	Retain bool
+
+	// The following MQTT 5 properties travel with the message unaltered. Clients
+	// that speak 3.1.1 neither send nor get them.
+	PayloadFormat   PayloadFormat
+	ContentType     string
+	ResponseTopic   string
+	CorrelationData []byte // nil when absent, which differs from empty
+	// Expires is when the message may no longer be delivered; zero means never.
+	// Clients see it as Message Expiry Interval.
+	Expires time.Time
+
+	Origin Origin
+
+	user      []byte // user properties as on the wire
+	emptyType bool   // a Content Type was sent and is empty
+	batch     *batch // the read batch that carries the message, if any
+	kept      *Message
+	matched   bool // somebody had a matching subscription
+}
+
+// UserProperties returns the user properties in their order; keys may repeat.
+func (m *Message) UserProperties() iter.Seq2[string, string] { return packet.UserProperties(m.user) }
+
+// AddUserProperty appends a user property. It must not be used on a message that
+// was handed over by the hub.
+func (m *Message) AddUserProperty(key, value string) {
+	m.user = packet.AppendUserProperty(m.user[:len(m.user):len(m.user)], key, value)
+}
+
+// Clone returns a copy that shares no memory with m and may be kept and modified.
+func (m *Message) Clone() *Message {
+	c := *m
+	c.batch, c.kept, c.matched = nil, nil, false
+	// One allocation backs all texts and bytes of the copy.
+	n := len(m.Topic) + len(m.ContentType) + len(m.ResponseTopic) + len(m.Origin.ClientID) +
+		len(m.Payload) + len(m.CorrelationData) + len(m.user)
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteString(m.Topic)
+	b.WriteString(m.ContentType)
+	b.WriteString(m.ResponseTopic)
+	b.WriteString(m.Origin.ClientID)
+	b.Write(m.Payload)
+	b.Write(m.CorrelationData)
+	b.Write(m.user)
+	s := b.String()
+	take := func(k int) string { t := s[:k]; s = s[k:]; return t }
+	c.Topic = take(len(m.Topic))
+	c.ContentType = take(len(m.ContentType))
+	c.ResponseTopic = take(len(m.ResponseTopic))
+	c.Origin.ClientID = take(len(m.Origin.ClientID))
+	c.Payload = bytesOf(take(len(m.Payload)), m.Payload == nil)
+	c.CorrelationData = bytesOf(take(len(m.CorrelationData)), m.CorrelationData == nil)
+	c.user = bytesOf(take(len(m.user)), m.user == nil)
+	return &c
+}
+
+// As returns a shallow copy of m that is routed as a new message of the given origin.
+func (m *Message) As(o Origin) *Message {
+	c := *m
+	c.batch, c.kept, c.matched, c.Origin = nil, nil, false, o
+	return &c
+}
+
+// keep returns a copy of m that lives as long as somebody holds it. All receivers
+// of one message share one copy.
+func (m *Message) keep() *Message {
+	if m.kept == nil {
+		k := m.Clone()
+		k.kept = k
+		m.kept = k
+	}
+	return m.kept
+}
+
+// expired reports whether the message may no longer be delivered.
+func (m *Message) expired(now time.Time) bool { return !m.Expires.IsZero() && now.After(m.Expires) }
+
+// remaining is the Message Expiry Interval to send now, rounded up to whole
+// seconds, so that a message passed on at once keeps its interval.
+func (m *Message) remaining(now time.Time) uint32 {
+	left := m.Expires.Sub(now)
+	if left <= 0 {
+		return 0
+	}
+	return uint32(min((left+time.Second-1)/time.Second, 1<<32-1))
+}
+
+// size is what a message counts against byte bounds.
+func (m *Message) size() int {
+	return len(m.Topic) + len(m.Payload) + len(m.ContentType) + len(m.ResponseTopic) + len(m.CorrelationData) + len(m.user) + 64
+}

@@ -1,0 +1,182 @@
+package broker
+
+import (
+	"strings"
+	"time"
+
+	"github.com/thinghub/thinghub/auth"
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+// errNotAuthorized is what a client is told that publishes where it may not.
+var errNotAuthorized = Refuse(NotAuthorized, "not authorized to publish to this topic")
+
+// reserved reports whether a topic belongs to the server alone.
+func reserved(name string) bool { return strings.HasPrefix(name, "$SYS/") || name == "$SYS" }
+
+// onPublish takes one message in: state, limits, permission, route, acknowledgement.
+// Nothing is allocated on the way to subscribers of QoS 0.
+func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
+	p := &b.pub
+	if err := p.Decode(flags, body, c.ver); err != nil {
+		return err
+	}
+	s := c.srv
+	cfg := &s.cfg
+	if p.QoS > cfg.maxQoS() {
+		return refuse(QoSNotSupported, "PUBLISH with QoS %d, at most %d is supported", p.QoS, cfg.maxQoS())
+	}
+	if p.Retain && cfg.DisableRetain {
+		return refuse(RetainNotSupported, "retained PUBLISH, but the server keeps no retained messages")
+	}
+	if cfg.MaxPayloadBytes > 0 && len(p.Payload) > cfg.MaxPayloadBytes {
+		return refuse(PacketTooLarge, "payload of %d bytes, at most %d are accepted", len(p.Payload), cfg.MaxPayloadBytes)
+	}
+	m := &b.msg
+	*m = Message{Topic: stringOf(p.Topic), Payload: p.Payload, QoS: QoS(p.QoS), Retain: p.Retain, batch: b}
+	if !p.Props.Empty() {
+		if err := c.publishProperties(m, p, b.now); err != nil {
+			return err
+		}
+	}
+	if err := s.checkTopic(m.Topic); err != nil {
+		return err
+	}
+	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID}
+
+	if p.QoS == 2 {
+		again, err := c.receiveExactlyOnce(b, p.PacketID)
+		if again || err != nil {
+			return err
+		}
+	}
+	b.received[p.QoS]++
+	err := c.allowPublish(m)
+	if err == nil {
+		err = s.route(m)
+	}
+	if err != nil {
+		err = s.refusePublish(m, err)
+	} else {
+		for _, h := range s.hooks.published {
+			h.Published(m)
+		}
+	}
+	return c.acknowledge(b, p, m, err)
+}
+
+// publishProperties resolves the topic alias and takes the others over.
+func (c *conn) publishProperties(m *Message, p *packet.Publish, now time.Time) error {
+	pr := &p.Props
+	if pr.Has(packet.PropSubscriptionID) {
+		return refuse(ProtocolError, "PUBLISH from a client carries a Subscription Identifier") // [MQTT-3.3.4-6]
+	}
+	if pr.Has(packet.PropTopicAlias) {
+		a := int(pr.TopicAlias)
+		if a > c.srv.cfg.TopicAliasMaximum {
+			return refuse(TopicAliasInvalid, "Topic Alias %d, the maximum is %d", a, max(0, c.srv.cfg.TopicAliasMaximum))
+		}
+		if len(p.Topic) > 0 {
+			for len(c.aliases) <= a {
+				c.aliases = append(c.aliases, "")
+			}
+			if c.aliases[a] != m.Topic {
+				c.aliases[a] = strings.Clone(m.Topic)
+			}
+		} else {
+			if a >= len(c.aliases) || c.aliases[a] == "" {
+				return refuse(TopicAliasInvalid, "Topic Alias %d was not set on this connection", a)
+			}
+			m.Topic = c.aliases[a]
+		}
+	}
+	if pr.Has(packet.PropMessageExpiry) {
+		m.Expires = now.Add(time.Duration(pr.MessageExpiry) * time.Second)
+	}
+	m.setProperties(pr)
+	return nil
+}
+
+// receiveExactlyOnce enters the id of a QoS 2 PUBLISH. again is true for one that
+// was received before and not released: it is acknowledged and goes no further
+// [MQTT-4.3.3-10].
+func (c *conn) receiveExactlyOnce(b *batch, pid uint16) (again bool, err error) {
+	sess := c.lock()
+	defer sess.unlock()
+	if sess.conn != c {
+		return true, nil // taken over: the session is another connection's
+	}
+	if sess.inbound.has(pid) {
+		c.appendAck(b, packet.TypePubrec, pid, nil)
+		return true, nil
+	}
+	if c.ver == packet.V5 && sess.inbound.len() >= c.srv.cfg.ReceiveMaximum {
+		return false, refuse(ReceiveMaximumExceeded, "%d QoS 2 messages are unfinished, the Receive Maximum is %d", sess.inbound.len()+1, c.srv.cfg.ReceiveMaximum)
+	}
+	sess.inbound.add(pid)
+	return false, nil
+}
+
+// allowPublish asks the authorizer.
+func (c *conn) allowPublish(m *Message) error {
+	if m.Topic[0] == '$' && reserved(m.Topic) {
+		return errNotAuthorized
+	}
+	if c.authz == nil {
+		return nil
+	}
+	err := c.authz.Allow(auth.Publish, m.Topic)
+	if err == nil && m.Retain {
+		err = c.authz.Allow(auth.RetainPublish, m.Topic)
+	}
+	if err != nil {
+		c.srv.log.Debug("broker: publish denied", "client", m.Origin.ClientID, "topic", m.Topic, "err", err)
+		return errNotAuthorized
+	}
+	return nil
+}
+
+// refusePublish counts a message that was not accepted and returns what the client
+// is told.
+func (s *Server) refusePublish(m *Message, err error) error {
+	code := ReasonOf(err)
+	s.count.refusedPublish[code].Add(1)
+	if code == UnspecifiedError {
+		s.log.Warn("broker: message not routed", "client", m.Origin.ClientID, "topic", strings.Clone(m.Topic), "err", err)
+	}
+	switch code {
+	case UnspecifiedError, ImplementationSpecificError, NotAuthorized, TopicNameInvalid, PacketIDInUse, QuotaExceeded, PayloadFormatInvalid:
+		return err
+	}
+	// PUBACK has no code for it.
+	return refuse(UnspecifiedError, "%s", err)
+}
+
+// acknowledge is the one place that answers a PUBLISH [MQTT-4.3.2-4, 4.3.3-8].
+// 3.1.1 has no negative answer: a refused message is acknowledged, or the
+// connection ends (Config.CloseOnDenied) [MQTT-3.3.5-2].
+func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) error {
+	if err != nil && c.srv.cfg.CloseOnDenied && ReasonOf(err) == NotAuthorized {
+		return err
+	}
+	if p.QoS == 0 {
+		return nil
+	}
+	t := packet.TypePuback
+	if p.QoS == 2 {
+		t = packet.TypePubrec
+	}
+	answer := err
+	if c.ver == packet.V311 {
+		answer = nil
+	} else if err == nil && !m.matched {
+		answer = NoMatchingSubscribers
+	}
+	sess := c.lock()
+	if p.QoS == 2 && answer != nil && ReasonOf(answer) >= UnspecifiedError && sess.conn == c {
+		sess.inbound.remove(p.PacketID) // the exchange ends here [MQTT-4.3.3-9]
+	}
+	c.appendAck(b, t, p.PacketID, answer)
+	sess.unlock()
+	return nil
+}

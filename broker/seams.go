@@ -1,0 +1,54 @@
+package broker
+
+import (
+	"context"
+	"iter"
+)
+
+// EveryGroup, given to a Broker's deliver function, stands for the ordinary
+// subscribers and one member of every matching shared group.
+const EveryGroup = "#"
+
+// A Broker moves messages between hubs. The default, [NewMemory], knows one hub.
+// Matching subscribers and delivering to them is never the implementer's work.
+//
+// All methods are safe for concurrent use. Publish and Subscribe may wait; a
+// server with a Broker other than the default drives its connections by
+// goroutines, so that only the connection that asked waits.
+type Broker interface {
+	// Publish brings m to every hub that subscribed to a matching filter, this one
+	// included. m is valid until Publish returns.
+	Publish(ctx context.Context, m *Message) error
+	// Subscribe says that this hub wants what matches filter: once per filter, not
+	// once per client. group is the share name, empty for ordinary subscriptions.
+	// When it returns, matching messages published from then on arrive.
+	Subscribe(ctx context.Context, filter, group string) error
+	// Unsubscribe ends a Subscribe.
+	Unsubscribe(ctx context.Context, filter, group string) error
+	// Run hands arriving messages to deliver until ctx ends. group is empty for
+	// the ordinary subscribers, a share name for one member of that group, or
+	// EveryGroup for both.
+	Run(ctx context.Context, deliver func(group string, m *Message)) error
+}
+
+// A Router is where the server hands every accepted message: publishes, wills and
+// its own. It usually ends in [Server.Publish].
+//
+// An error is what the publisher is told: its reason code goes into PUBACK or
+// PUBREC (see [ReasonOf]). m is valid until Route returns. Safe for concurrent use.
+type Router interface {
+	Route(ctx context.Context, m *Message) error
+}
+
+// A RetainedStore keeps the retained message of each topic. All methods are safe
+// for concurrent use.
+type RetainedStore interface {
+	// Put replaces the retained message of m.Topic. m is the store's to keep; it
+	// must not be modified. ErrRetainedFull when a bound is reached.
+	Put(ctx context.Context, m *Message) error
+	// Delete removes the retained message of topic; there may be none.
+	Delete(ctx context.Context, topic string) error
+	// Match yields the retained messages whose topics match filter. The messages
+	// must not be modified.
+	Match(ctx context.Context, filter string) iter.Seq2[*Message, error]
+}

@@ -1,0 +1,323 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/thinghub/thinghub/internal/topic"
+)
+
+// A Server is an MQTT server: it accepts connections, speaks 3.1.1 and 5, keeps
+// sessions and delivers messages. Make it with [NewServer]; its zero value is not
+// usable. All methods are safe for concurrent use.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	hooks hooks
+	count counters
+
+	tree     topic.Tree[subscription]
+	groups   shareGroups
+	interest interest
+	sessions sessionTable
+	serials  atomic.Uint32
+	timers   timers
+	start    time.Time
+
+	ctx     context.Context // ends with Close; for work nobody else bounds
+	cancel  context.CancelFunc
+	closing atomic.Bool // Shutdown or Close began
+	idle    chan struct{}
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	hosts     map[*hostSub]struct{}
+	loops     []*loop
+	nextLoop  int
+	wg        sync.WaitGroup // every goroutine the server started
+}
+
+// NewServer returns a server. It starts nothing: call Run for the background work,
+// Serve for listeners. The error names the Config field that is wrong.
+func NewServer(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, hooks: newHooks(cfg.Hooks), start: time.Now(),
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, hosts: map[*hostSub]struct{}{},
+		idle: make(chan struct{}, 1),
+	}
+	s.sessions.byID = map[string]*session{}
+	s.timers.wake = make(chan struct{}, 1)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if m, ok := cfg.Broker.(*Memory); ok {
+		m.bind(s.deliver)
+	} else {
+		s.interest.broker = cfg.Broker
+	}
+	return s, nil
+}
+
+// clock is the server's time: nanoseconds since it was made, monotonic.
+func (s *Server) clock() int64 { return int64(time.Since(s.start)) + 1 }
+
+// since converts a time to the server's clock.
+func (s *Server) since(t time.Time) int64 { return int64(t.Sub(s.start)) + 1 }
+
+// route is the one door for messages: clients', wills and the server's own.
+func (s *Server) route(m *Message) error {
+	if s.cfg.Router != nil {
+		return s.cfg.Router.Route(s.ctx, m)
+	}
+	return s.Publish(s.ctx, m)
+}
+
+// Run does the server's background work (timers, $SYS topics, messages from other
+// hubs) until ctx ends or the server is closed. It returns the Broker's error if
+// that ended first.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel)
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.timers.run(ctx, s.clock) })
+	if s.cfg.SysInterval > 0 {
+		wg.Go(func() { s.sysTopics(ctx) })
+	}
+	err := s.cfg.Broker.Run(ctx, s.deliver)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// spawn runs f on a goroutine that Close waits for.
+func (s *Server) spawn(f func()) {
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		f()
+	}()
+}
+
+// Serve accepts MQTT connections from l until the server or l is closed; it closes
+// l. The error is ErrClosed after Shutdown or Close, the listener's otherwise. TLS
+// comes with the listener (tls.NewListener). Plain TCP connections are driven by
+// event loops where the system has them.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed || s.closing.Load() {
+		s.mu.Unlock()
+		_ = l.Close()
+		return ErrClosed
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+		_ = l.Close()
+	}()
+	var delay time.Duration
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			delay = 0
+			s.accept(nc)
+			continue
+		}
+		if s.closing.Load() {
+			return ErrClosed
+		}
+		var ne net.Error
+		if !errors.As(err, &ne) || !isTemporary(err) {
+			return err
+		}
+		// Out of descriptors, most likely: wait for some to come free.
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.log.Warn("broker: accept failed, trying again", "err", err, "delay", delay)
+		t := time.NewTimer(delay)
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+			t.Stop()
+			return ErrClosed
+		}
+	}
+}
+
+// isTemporary reports whether accepting may work again later.
+func isTemporary(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && t.Temporary()
+}
+
+// accept starts driving a connection.
+func (s *Server) accept(nc net.Conn) {
+	if max := s.cfg.MaxConnections; max > 0 && s.openConns() >= max+64 {
+		_ = nc.Close() // beyond the room for polite refusals
+		return
+	}
+	if tc, ok := nc.(*net.TCPConn); ok && s.serveLoop(tc) {
+		return
+	}
+	_ = s.Go(nc) // closed meanwhile: so is nc
+}
+
+// ServeConn serves MQTT on one connection and returns when it is closed. It takes
+// any net.Conn: TCP, TLS, a pipe, a WebSocket's byte stream.
+func (s *Server) ServeConn(nc net.Conn) error {
+	if !s.enter() {
+		_ = nc.Close()
+		return ErrClosed
+	}
+	defer s.wg.Done()
+	s.serveNet(nc, nil)
+	return nil
+}
+
+// enter counts the caller's goroutine as one that Close waits for.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.closing.Load() {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) openConns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// remember enters a connection; false when the server is closed.
+func (s *Server) remember(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	last := len(s.conns) == 0
+	s.mu.Unlock()
+	if last {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Shutdown ends the server in good order: listeners are closed, MQTT 5 clients get
+// DISCONNECT 0x8B, what waits in outboxes is written, and wills are published as
+// for every end that the client did not ask for. It returns when all connections
+// are gone or ctx ends, in which case the rest is cut and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closing.Store(true)
+	for _, c := range s.stopListening() {
+		c.close(refuse(ServerShuttingDown, "the server is shutting down"))
+	}
+	var err error
+	for err == nil && s.openConns() > 0 {
+		select {
+		case <-s.idle:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	s.end()
+	return err
+}
+
+// Close ends the server at once: connections are cut. It returns when every
+// goroutine of the server is gone. Calling it again is fine.
+func (s *Server) Close() error {
+	s.closing.Store(true)
+	for _, c := range s.stopListening() {
+		c.drv.close()
+	}
+	s.end()
+	return nil
+}
+
+// stopListening closes the listeners and returns the open connections.
+func (s *Server) stopListening() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	out := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+func (s *Server) end() {
+	s.mu.Lock()
+	s.closed = true
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	hosts := make([]*hostSub, 0, len(s.hosts))
+	for h := range s.hosts {
+		hosts = append(hosts, h)
+	}
+	loops := s.loops
+	s.loops = nil
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.drv.close()
+	}
+	for _, l := range loops {
+		l.ev.Close()
+	}
+	for _, h := range hosts {
+		h.stop()
+	}
+	s.cancel()
+	s.wg.Wait()
+}
+
+// Go serves MQTT on one connection like ServeConn, on a goroutine of the server's.
+func (s *Server) Go(nc net.Conn) error {
+	if !s.enter() {
+		_ = nc.Close()
+		return ErrClosed
+	}
+	go func() {
+		defer s.wg.Done()
+		s.serveNet(nc, nil)
+	}()
+	return nil
+}
+
+// Closed reports whether Shutdown or Close began.
+func (s *Server) Closed() bool { return s.closing.Load() }

@@ -1,0 +1,294 @@
+package broker
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+// never is a session expiry that does not come.
+const never = time.Duration(math.MaxInt64)
+
+// A session is what the server keeps for a client id: subscriptions, the messages
+// on their way to it, the ids of QoS 2 messages coming from it, and its will. It
+// outlives connections as its expiry says. mu guards everything below it, and the
+// outbox of the connection that holds the session.
+//
+// Lock order: sessions.mu, session.mu, shareGroup.mu, then locks of leaves (topic
+// tree, timers). No lock is held while a Router, Broker, hook or driver is called.
+type session struct {
+	timerNode // while offline: the delayed will or the expiry, whichever is first
+	srv       *Server
+	id        string
+	serial    uint32       // spreads sessions in merger's table
+	nsubs     atomic.Int32 // len(subs), readable without mu
+
+	mu      sync.Mutex
+	ended   bool
+	durable bool          // outlives its connections: in-flight messages are kept
+	expiry  time.Duration // how long it outlives them
+	conn    *conn         // nil while offline
+	subs    subscriptions
+	nextPID uint16 // the packet id given out last
+	issued  uint32 // how many were given out
+
+	inflight deque[flight] // sent, in order, not fully acknowledged
+	unacked  int           // live entries of inflight: what counts against Receive Maximum
+	queue    deque[flight] // not sent yet
+	bytes    int           // of the queue's bounded entries
+	bounded  int           // entries of the queue that count against the bounds
+
+	inbound idSet // QoS 2 ids received and not released
+
+	will     *will
+	willAt   int64 // when a delayed will is due, on the server's clock
+	expireAt int64 // when the session ends, 0 for never
+
+	notes []dropNote // drops to report after mu is released
+}
+
+type dropNote struct {
+	m   *Message
+	why DropReason
+}
+
+// note remembers a drop; unlock reports it. mu is held.
+func (s *session) note(m *Message, why DropReason) {
+	s.srv.count.dropped[why].Add(1)
+	if len(s.srv.hooks.dropped) > 0 {
+		s.notes = append(s.notes, dropNote{m, why})
+	}
+}
+
+// unlock releases mu and reports the drops that were noted under it.
+func (s *session) unlock() {
+	notes := s.notes
+	s.notes = nil
+	s.mu.Unlock()
+	for _, n := range notes {
+		s.srv.hooks.drop(s.id, n.m, n.why)
+	}
+}
+
+// States of an in-flight message.
+const (
+	queued      uint8 = iota
+	wantPuback        // PUBLISH QoS 1 sent
+	wantPubrec        // PUBLISH QoS 2 sent
+	wantPubcomp       // PUBREL sent
+	completed         // acknowledged; leaves the deque with its predecessors
+)
+
+// A flight is one message on its way to one client.
+type flight struct {
+	m      *Message    // kept copy; nil once it need not be sent again
+	group  *shareGroup // the shared subscription that caused it
+	more   *[]uint32   // further subscription identifiers
+	subID  uint32      // subscription identifier, 0 for none
+	issue  uint32      // its place in the sequence of packet ids
+	pid    uint16      // packet id, once sent
+	state  uint8       // of the above
+	qos    byte        // of this leg
+	retain bool        // RETAIN flag of this leg
+	exempt bool        // retained message sent on subscribing: not bounded
+}
+
+// nextID returns a packet id that is not in flight [MQTT-2.2.1-3].
+func (s *session) nextID() uint16 {
+	for {
+		s.issued++
+		s.nextPID++
+		if s.nextPID == 0 {
+			s.nextPID = 1
+		}
+		if !s.wrapped() || s.find(s.nextPID) < 0 {
+			return s.nextPID
+		}
+	}
+}
+
+// wrapped reports whether ids went round the whole range since the oldest message
+// in flight was sent, so that their sequence says nothing any more.
+func (s *session) wrapped() bool {
+	return s.inflight.len() > 0 && s.issued-s.inflight.at(0).issue >= 65535
+}
+
+// find returns the index of the in-flight message with the given id, or -1. Ids are
+// given out in sequence, so the distance from the oldest tells where it is, or
+// bounds that from above where ids were skipped or entries removed.
+func (s *session) find(pid uint16) int {
+	n := s.inflight.len()
+	if n == 0 {
+		return -1
+	}
+	first, wrapped := int(s.inflight.at(0).pid), s.wrapped()
+	d := (int(pid) - first + 65535) % 65535
+	i := min(d, n-1)
+	if wrapped {
+		i = n - 1
+	}
+	for ; i >= 0; i-- {
+		f := s.inflight.at(i)
+		if f.pid == pid && f.state != completed {
+			return i
+		}
+		if !wrapped && (int(f.pid)-first+65535)%65535 < d {
+			return -1 // all further left are older still
+		}
+	}
+	return -1
+}
+
+// compact removes completed entries from behind an old one that is not.
+func (s *session) compact() {
+	if s.inflight.len() < 2*s.unacked+64 {
+		return
+	}
+	live := deque[flight]{buf: make([]flight, 0, s.unacked+1)}
+	for i := range s.inflight.len() {
+		if f := s.inflight.at(i); f.state != completed {
+			live.buf = append(live.buf, *f)
+		}
+	}
+	s.inflight = live
+}
+
+// complete ends the exchange of entry i and frees its place in the quota.
+func (s *session) complete(i int) {
+	f := s.inflight.at(i)
+	f.state = completed
+	f.m, f.group, f.more = nil, nil, nil
+	s.unacked--
+	for s.inflight.len() > 0 && s.inflight.at(0).state == completed {
+		s.inflight.pop()
+	}
+}
+
+// pump sends what waits in the queue as far as quota and outbox allow. It reports
+// whether it appended anything. mu is held and s.conn is set.
+func (s *session) pump(c *conn) bool {
+	if s.queue.len() == 0 {
+		return false
+	}
+	sent := false
+	now := time.Now()
+	for s.queue.len() > 0 && c.pending() < flushAt {
+		f := s.queue.at(0)
+		if f.qos > 0 && s.unacked >= c.quota {
+			break
+		}
+		m := s.dequeue()
+		if m.m.expired(now) {
+			s.note(m.m, DropExpired)
+			continue
+		}
+		if s.dispatch(c, nil, &m, now) {
+			sent = true
+		}
+	}
+	return sent
+}
+
+// dispatch sends one message to the connection: it takes a packet id, appends the
+// PUBLISH and enters it as in flight. It reports whether it appended. mu is held.
+func (s *session) dispatch(c *conn, b *batch, f *flight, now time.Time) bool {
+	if !c.mayReceive(f.m) {
+		s.note(f.m, DropDenied)
+		return false
+	}
+	if f.qos > 0 {
+		f.pid = s.nextID()
+		f.issue = s.issued
+	}
+	if !c.appendPublish(b, f, false, now) {
+		// As if delivered [MQTT-3.1.2-25]: it takes no place in the quota.
+		s.note(f.m, DropTooLarge)
+		return false
+	}
+	if f.qos == 0 {
+		return true
+	}
+	f.state = wantPuback
+	if f.qos == 2 {
+		f.state = wantPubrec
+	}
+	e := *f
+	switch {
+	case !s.durable && e.group == nil:
+		e.m, e.more = nil, nil // never sent again
+	case !e.exempt: // a retained message is the store's and needs no copy
+		e.m = f.m.keep()
+	}
+	s.compact()
+	s.inflight.push(e)
+	s.unacked++
+	s.srv.count.inFlight.Add(1)
+	return true
+}
+
+// enqueue appends a message to the queue within the bounds. f.m is a kept copy. It
+// reports whether the message was taken, and whether the connection has to end
+// because it was not. mu is held.
+func (s *session) enqueue(f flight) (taken, disconnect bool) {
+	cfg := &s.srv.cfg
+	n := f.m.size()
+	if !f.exempt {
+		for s.bounded > 0 && cfg.Overflow == DropOldest && (s.bounded >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes) {
+			if s.queue.at(0).exempt {
+				break // retained messages still to be replayed are in front
+			}
+			old := s.dequeue()
+			s.note(old.m, DropQueueFull)
+		}
+		if s.bounded >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes {
+			s.note(f.m, DropQueueFull)
+			return false, cfg.Overflow == DisconnectClient
+		}
+		s.bounded++
+		s.bytes += n
+	}
+	s.queue.push(f)
+	s.srv.count.queued.Add(1)
+	return true, false
+}
+
+func (s *session) dequeue() flight {
+	f := s.queue.pop()
+	if !f.exempt {
+		s.bounded--
+		s.bytes -= f.m.size()
+	}
+	s.srv.count.queued.Add(-1)
+	return f
+}
+
+// resume brings a new connection up to date: what was in flight is sent again with
+// DUP 1 in its order, PUBREL where PUBREC came, then the queue [MQTT-4.4.0-1,
+// MQTT-4.6.0-1]. mu is held, CONNACK is in the outbox.
+func (s *session) resume(c *conn) {
+	now := time.Now()
+	lost := 0
+	for i := 0; i < s.inflight.len(); i++ {
+		f := s.inflight.at(i)
+		switch f.state {
+		case wantPubcomp:
+			o := c.box()
+			o.b = (&packet.Ack{Type: packet.TypePubrel, PacketID: f.pid}).Append(o.b, c.ver)
+		case wantPuback, wantPubrec:
+			if f.m == nil || !c.mayReceive(f.m) || !c.appendPublish(nil, f, true, now) {
+				f.state = completed
+				f.m, f.group, f.more = nil, nil, nil
+				s.unacked--
+				lost++
+			}
+		}
+	}
+	for s.inflight.len() > 0 && s.inflight.at(0).state == completed {
+		s.inflight.pop()
+	}
+	s.srv.count.inFlight.Add(-int64(lost))
+	s.pump(c)
+}

@@ -1,0 +1,252 @@
+package broker
+
+import (
+	"github.com/thinghub/thinghub/auth"
+	"github.com/thinghub/thinghub/internal/packet"
+	"github.com/thinghub/thinghub/internal/topic"
+)
+
+// onSubscribe grants or refuses each filter, answers with one SUBACK, and then sends
+// the retained messages. A filter is in force before its SUBACK leaves.
+func (c *conn) onSubscribe(b *batch, body []byte) error {
+	p := &b.sub
+	if err := p.Decode(body, c.ver); err != nil {
+		return err
+	}
+	cfg := &c.srv.cfg
+	if n := cfg.MaxFiltersPerSubscribe; n > 0 && len(p.Filters) > n {
+		return refuse(QuotaExceeded, "SUBSCRIBE with %d filters, at most %d are accepted", len(p.Filters), n)
+	}
+	id := uint32(0)
+	if p.Props.Has(packet.PropSubscriptionID) {
+		if cfg.DisableSubscriptionIDs {
+			return refuse(SubscriptionIDsNotSupported, "Subscription Identifiers are not supported")
+		}
+		id = p.Props.SubscriptionIDs[0]
+	}
+	ack := packet.Suback{PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
+	replays := make([]replay, 0, 1)
+	var why error
+	for i := range p.Filters {
+		f := &p.Filters[i]
+		granted, r, err := c.subscribe(b, string(f.Filter), f.Options, id)
+		if err != nil {
+			code := ReasonOf(err)
+			if code == ProtocolError {
+				return err
+			}
+			c.srv.count.refusedSub[code].Add(1)
+			ack.Codes[i] = byte(subackCode(code))
+			if c.ver == packet.V311 {
+				ack.Codes[i] = byte(UnspecifiedError)
+			}
+			if why == nil {
+				why = err
+			}
+			continue
+		}
+		ack.Codes[i] = byte(granted)
+		if r.filter != "" {
+			replays = append(replays, r)
+		}
+		for _, h := range c.srv.hooks.subscribed {
+			h.Subscribed(c.conn.ClientID, string(f.Filter), granted)
+		}
+	}
+	if why != nil {
+		c.explain(&ack.Props, why)
+	}
+	buf := ack.Append(nil, c.ver)
+	if c.maxPacket > 0 && len(buf) > c.maxPacket {
+		ack.Props.Reset()
+		buf = ack.Append(nil, c.ver)
+	}
+	c.reply(b, buf)
+	for i := range replays {
+		c.srv.replay(b, c, &replays[i])
+	}
+	return nil
+}
+
+// subackCode is the code a SUBACK can carry.
+func subackCode(r ReasonCode) ReasonCode {
+	switch r {
+	case ImplementationSpecificError, NotAuthorized, TopicFilterInvalid, PacketIDInUse, QuotaExceeded, SharedNotSupported,
+		SubscriptionIDsNotSupported, WildcardsNotSupported:
+		return r
+	}
+	return UnspecifiedError
+}
+
+// A replay is a subscription that is owed the retained messages.
+type replay struct {
+	filter string
+	opts   uint64
+}
+
+// subscribe makes or changes one subscription.
+func (c *conn) subscribe(b *batch, filter string, options byte, id uint32) (QoS, replay, error) {
+	s, cfg := c.srv, &c.srv.cfg
+	group, inner, shared, err := topic.ParseShared(filter)
+	if err != nil {
+		return 0, replay{}, refuse(TopicFilterInvalid, "%s", err)
+	}
+	if err := s.checkTopic(inner); err != nil {
+		return 0, replay{}, refuse(TopicFilterInvalid, "%s", reasonText(err))
+	}
+	if shared {
+		if c.ver == packet.V5 && options&optNoLocal != 0 {
+			return 0, replay{}, refuse(ProtocolError, "No Local on a shared subscription") // [MQTT-3.8.3-4]
+		}
+		if cfg.DisableShared {
+			return 0, replay{}, refuse(SharedNotSupported, "shared subscriptions are not supported")
+		}
+	}
+	if cfg.DisableWildcards && topic.HasWildcard(inner) {
+		return 0, replay{}, refuse(WildcardsNotSupported, "wildcards are not supported")
+	}
+	for _, d := range cfg.DenySubscribe {
+		if d == filter {
+			return 0, replay{}, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+		}
+	}
+	if c.authz != nil {
+		if err := c.authz.Allow(auth.Subscribe, filter); err != nil {
+			s.log.Debug("broker: subscribe denied", "client", c.conn.ClientID, "filter", filter, "err", err)
+			return 0, replay{}, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+		}
+	}
+	options = options&^optQoS | min(options&optQoS, cfg.maxQoS())
+	opts := packOpts(id, options)
+
+	if err := s.interest.add(s.ctx, inner, group); err != nil {
+		return 0, replay{}, err
+	}
+	isNew, err := c.store(filter, inner, group, opts)
+	if err != nil || !isNew {
+		s.interest.remove(s.ctx, inner, group)
+	}
+	if err != nil {
+		return 0, replay{}, err
+	}
+	r := replay{filter: inner, opts: opts}
+	if handling := options >> 4 & 3; shared || cfg.DisableRetain || handling == 2 || handling == 1 && !isNew {
+		r.filter = ""
+	}
+	return QoS(options & optQoS), r, nil
+}
+
+// store enters the subscription into the session and the tree. An existing one gets
+// the new options at once, without a gap [MQTT-3.8.4-3].
+func (c *conn) store(filter, inner, group string, opts uint64) (isNew bool, err error) {
+	s := c.srv
+	sess := c.lock()
+	defer sess.unlock()
+	if sess.conn != c {
+		return false, ServerBusy // taken over; nobody sees the answer
+	}
+	if i := sess.subs.find(filter); i >= 0 {
+		sess.subs.list[i].opts.Store(opts)
+		return false, nil
+	}
+	if n := len(sess.subs.list); n >= s.cfg.MaxSubscriptions {
+		return false, refuse(QuotaExceeded, "the session has %d subscriptions, which is its limit", n)
+	}
+	sub := &subscription{filter: filter, sess: sess}
+	sub.opts.Store(opts)
+	sess.subs.add(sub)
+	if group == "" {
+		sess.nsubs.Add(1)
+		s.tree.Add(inner, sub)
+	} else {
+		s.groups.join(s, group, inner, sub)
+	}
+	s.count.subscriptions.Add(1)
+	return true, nil
+}
+
+// removeSubscription takes a subscription, which its session does not list any
+// more, out of the tree or its group.
+func (s *Server) removeSubscription(sub *subscription) {
+	group, inner := "", sub.filter
+	if sub.group != nil {
+		group, inner = sub.group.name, sub.group.filter
+		s.groups.leave(s, sub)
+	} else {
+		s.tree.Remove(inner, sub)
+	}
+	s.count.subscriptions.Add(-1)
+	s.interest.remove(s.ctx, inner, group)
+}
+
+// onUnsubscribe ends subscriptions; the filters are compared as text
+// [MQTT-3.10.4-1].
+func (c *conn) onUnsubscribe(b *batch, body []byte) error {
+	p := &b.unsub
+	if err := p.Decode(body, c.ver); err != nil {
+		return err
+	}
+	ack := packet.Unsuback{PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
+	for i, f := range p.Filters {
+		sess := c.lock()
+		var sub *subscription
+		if sess.conn == c {
+			if j := sess.subs.find(stringOf(f)); j >= 0 {
+				sub = sess.subs.list[j]
+				sess.subs.remove(j)
+				if sub.group == nil {
+					sess.nsubs.Add(-1)
+				}
+			}
+		}
+		sess.unlock()
+		if sub == nil {
+			ack.Codes[i] = byte(NoSubscriptionExisted)
+			continue
+		}
+		c.srv.removeSubscription(sub)
+		for _, h := range c.srv.hooks.unsubscribed {
+			h.Unsubscribed(c.conn.ClientID, sub.filter)
+		}
+	}
+	c.reply(b, ack.Append(nil, c.ver))
+	return nil
+}
+
+// replay sends the retained messages that match a new subscription, with RETAIN 1
+// [MQTT-3.3.1-9]. What the outbox does not take waits in the queue without counting
+// against its bounds; while it waits, breathe keeps the client from asking for more.
+func (s *Server) replay(b *batch, c *conn, r *replay) {
+	qos := byte(r.opts & optQoS)
+	for m, err := range s.cfg.Retained.Match(s.ctx, r.filter) {
+		if err != nil {
+			s.log.Warn("broker: retained messages not read", "filter", r.filter, "err", err)
+			return
+		}
+		if m.expired(b.now) {
+			_ = s.cfg.Retained.Delete(s.ctx, m.Topic)
+			continue
+		}
+		f := flight{m: m, qos: min(byte(m.QoS), qos), retain: true, subID: uint32(r.opts >> 8), exempt: true}
+		sess := c.lock()
+		if sess.conn != c {
+			sess.unlock()
+			return
+		}
+		taken := true
+		if sess.queue.len() == 0 && (f.qos == 0 || sess.unacked < c.quota) && c.pending() < flushAt {
+			taken = sess.dispatch(c, nil, &f, b.now)
+		} else {
+			sess.enqueue(f)
+		}
+		b.touch(c)
+		big := c.pending() >= flushAt && !c.writing && !c.full
+		sess.unlock()
+		if taken {
+			b.delivered[f.qos]++
+		}
+		if big {
+			c.flush()
+		}
+	}
+}

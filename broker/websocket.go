@@ -1,0 +1,86 @@
+package broker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/coder/websocket"
+
+	"github.com/thinghub/thinghub/auth"
+)
+
+// subprotocols are the WebSocket subprotocols we answer to: the standard's, and
+// what older clients offer.
+var subprotocols = []string{"mqtt", "mqttv3.1.1", "mqttv3.1"}
+
+// WebSocket returns a handler that upgrades requests to MQTT over WebSocket
+// [MQTT-6.0.0-1 and following]. Mount it where clients expect it, usually "/mqtt".
+// Requests without the subprotocol "mqtt", or from a web page of a host that
+// Config.WebSocketOrigins does not allow, are refused before the upgrade.
+func (s *Server) WebSocket() http.Handler { return http.HandlerFunc(s.serveWebSocket) }
+
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		http.Error(w, "the hub is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.wg.Done()
+	if max := s.cfg.MaxConnections; max > 0 && s.openConns() >= max+64 {
+		http.Error(w, "too many connections", http.StatusServiceUnavailable)
+		return
+	}
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && !offersMQTT(r) {
+		http.Error(w, `Sec-WebSocket-Protocol must offer "mqtt"`, http.StatusBadRequest)
+		return
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: subprotocols, OriginPatterns: s.cfg.WebSocketOrigins})
+	if err != nil {
+		s.log.Debug("broker: WebSocket not accepted", "remote", r.RemoteAddr, "err", err)
+		return // Accept has answered
+	}
+	ws.SetReadLimit(-1) // a message is a piece of a byte stream; packets have their own limit
+	nc := websocket.NetConn(context.Background(), ws, websocket.MessageBinary)
+	meta := &connInfo{transport: "ws", remote: httpAddr(r.RemoteAddr)}
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		meta.local = a
+	}
+	if r.TLS != nil {
+		meta.transport = "wss"
+	}
+	meta.creds = func(c *auth.Credentials) { c.TLS, c.Request = r.TLS, r }
+	s.serveNet(&wsConn{Conn: nc, ws: ws}, meta)
+}
+
+func offersMQTT(r *http.Request) bool {
+	for _, h := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(h, ",") {
+			if slices.ContainsFunc(subprotocols, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(p)) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wsConn ends a WebSocket without the closing handshake of the library, which waits
+// for the peer: MQTT's own DISCONNECT has said what there was to say.
+type wsConn struct {
+	net.Conn
+	ws *websocket.Conn
+}
+
+func (c *wsConn) Close() error { return c.ws.CloseNow() }
+
+// CloseWrite says goodbye; the peer's answer or linger ends the connection.
+func (c *wsConn) CloseWrite() error {
+	return c.ws.Close(websocket.StatusNormalClosure, "")
+}
+
+// httpAddr is the address of an HTTP client.
+type httpAddr string
+
+func (a httpAddr) Network() string { return "tcp" }
+func (a httpAddr) String() string  { return string(a) }

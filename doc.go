@@ -1,0 +1,33 @@
+// Package thinghub is an IoT hub that lives inside a Go program: what a cloud
+// account gives with AWS IoT Core, from one import and without a server beside
+// yours.
+//
+//	hub, err := thinghub.New(thinghub.Config{})
+//	ln, err := net.Listen("tcp", ":1883")
+//	go hub.Serve(ln)
+//	defer hub.Close()
+//
+// A hub without configuration denies everybody: set Authenticator and Authorizer,
+// or open the door on purpose with [auth.InsecureAllowAll]. In tests, package
+// hubtest gives you an open hub, connected clients and recorders in one line each.
+//
+// # Device gateway
+//
+// Devices connect with MQTT 3.1.1 or 5: over TCP and TLS through [Hub.Serve], over
+// WebSocket through [Hub.WebSocket] or [Hub.Handler] on your own http.Server, and
+// without any port through [Hub.Dial]. Package broker documents what the gateway
+// does with sessions, queues and limits.
+//
+// # The host takes part
+//
+// [Hub.Publish] and [Hub.Subscribe] are the host's own way in and out; no network
+// is involved. [Hub.Clients], [Hub.Disconnect] and [Hub.Metrics] show and steer what
+// is connected, and the hooks in [Config] tell of every connect, subscription,
+// message and drop.
+//
+// # Life cycle
+//
+// New starts the hub's background work; [Hub.Shutdown] ends it in good order and
+// [Hub.Close] at once. Afterwards no goroutine of the hub is left. Several hubs in
+// one process do not know each other.
+package thinghub

@@ -1,0 +1,5 @@
+module github.com/thinghub/thinghub/examples
+
+go 1.26.0
+
+replace github.com/thinghub/thinghub => ..

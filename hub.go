@@ -1,0 +1,149 @@
+package thinghub
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/internal/topic"
+)
+
+// ErrClosed is returned by the methods of a hub that was shut down or closed.
+var ErrClosed = broker.ErrClosed
+
+// A Hub joins the rooms: gateway, registry, shadows, rules. Make it with [New]. All
+// methods are safe for concurrent use.
+type Hub struct {
+	server *broker.Server
+	log    *slog.Logger
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// New makes a hub and starts its background work. The error names the field of cfg
+// that is wrong. The hub must be ended with [Hub.Shutdown] or [Hub.Close].
+func New(cfg Config) (*Hub, error) {
+	h := &Hub{log: cfg.Logger}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	if cfg.Router == nil {
+		cfg.Router = h
+	}
+	server, err := broker.NewServer(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("thinghub: %w", err)
+	}
+	h.server = server
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.done.Go(func() {
+		if err := server.Run(ctx); err != nil {
+			h.log.Error("thinghub: the broker ended", "err", err)
+		}
+	})
+	return h, nil
+}
+
+// Serve accepts MQTT connections from l until the hub or l is closed, and closes l.
+// It returns [ErrClosed] after Shutdown or Close. TLS comes with the listener:
+// tls.NewListener(l, config). Several listeners may be served at once.
+func (h *Hub) Serve(l net.Listener) error { return h.server.Serve(l) }
+
+// ServeConn serves MQTT on one connection and returns when it is closed.
+func (h *Hub) ServeConn(nc net.Conn) error { return h.server.ServeConn(nc) }
+
+// WebSocket returns the handler for MQTT over WebSocket; clients expect it at
+// "/mqtt".
+func (h *Hub) WebSocket() http.Handler { return h.server.WebSocket() }
+
+// Handler returns everything the hub serves over HTTP, each at its usual path: MQTT
+// over WebSocket at /mqtt.
+func (h *Hub) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/mqtt", h.WebSocket())
+	return mux
+}
+
+// Dial returns the client's end of an MQTT connection to the hub, without a port.
+// Give it to any MQTT client library that takes a net.Conn.
+func (h *Hub) Dial(ctx context.Context) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	client, server := net.Pipe()
+	if err := h.server.Go(server); err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// Publish publishes a message with QoS 0 as the host, past all permissions, and
+// returns when it is in the outbox of every local subscriber that can take it. The
+// payload is not kept. See PublishMessage for errors.
+func (h *Hub) Publish(ctx context.Context, name string, payload []byte) error {
+	return h.PublishMessage(ctx, &Message{Topic: name, Payload: payload})
+}
+
+// PublishMessage is Publish with everything a message can have: QoS, Retain and the
+// MQTT 5 properties. m.Origin is set to the host; m is not kept.
+//
+// The topic must be a valid topic name. The error is [ErrClosed], the context's, or
+// the one of the retained store or Broker ([broker.ReasonOf] tells its reason).
+func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
+	if err := topic.CheckName(m.Topic); err != nil {
+		return fmt.Errorf("thinghub: publish: %w", err)
+	}
+	if m.QoS > broker.ExactlyOnce {
+		return fmt.Errorf("thinghub: publish: QoS is %d, expected 0, 1 or 2", m.QoS)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if h.server.Closed() {
+		return ErrClosed
+	}
+	return h.Route(ctx, m.As(broker.Origin{Source: broker.FromHost}))
+}
+
+// Subscribe calls fn for every message that matches filter, retained ones first, in
+// order, on a goroutine of its own. See [broker.Server.Subscribe] for the bounds of
+// its queue. stop ends it and may be called repeatedly, also from fn.
+func (h *Hub) Subscribe(ctx context.Context, filter string, fn func(*Message)) (stop func(), err error) {
+	return h.server.Subscribe(ctx, filter, fn)
+}
+
+// Clients returns a snapshot of the connected clients, in no order.
+func (h *Hub) Clients() []broker.ClientInfo { return h.server.Clients() }
+
+// Disconnect ends the connection of a client, with the will and a DISCONNECT that
+// says AdministrativeAction. broker.ErrNotConnected when it has none.
+func (h *Hub) Disconnect(clientID string) error {
+	return h.server.Disconnect(clientID, broker.AdministrativeAction)
+}
+
+// Metrics returns the gateway's counters as they stand.
+func (h *Hub) Metrics() broker.Metrics { return h.server.Metrics() }
+
+// Shutdown ends the hub in good order: no new connections, DISCONNECT 0x8B to MQTT 5
+// clients, outboxes written out. When ctx ends first the rest is cut and ctx's error
+// returned. No goroutine of the hub is left when it returns.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	err := h.server.Shutdown(ctx)
+	h.cancel()
+	h.done.Wait()
+	return err
+}
+
+// Close ends the hub at once. Calling it again, or after Shutdown, is fine.
+func (h *Hub) Close() error {
+	err := h.server.Close()
+	h.cancel()
+	h.done.Wait()
+	return err
+}

@@ -1,0 +1,241 @@
+package topic
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Names finds the values of all names that a filter matches: retained messages.
+// Each name has one value. The zero Names is empty and ready; it must not be
+// copied.
+//
+// All methods may be called concurrently, also from within a yield function.
+// Get and Match take no lock; the others wait for each other.
+type Names[V any] struct {
+	nodes table[nameNode[V]]
+	root  nameNode[V]
+	names atomic.Int64
+	mu    sync.Mutex // held by writers
+}
+
+// nameNode stands for the first levels of names. Its siblings are a list, for
+// wildcards; Names.nodes finds a single one.
+//
+// New nodes go to the head of the list, and a node that was taken out keeps its
+// next, so a reader on any node, in the list or not, comes past all those that
+// were there when it began and still are, once.
+type nameNode[V any] struct {
+	parent *nameNode[V]
+	level  string
+	id     uint32                      // stands for the node in its children's hashes
+	first  atomic.Pointer[nameNode[V]] // child
+	next   atomic.Pointer[nameNode[V]] // sibling
+	prev   *nameNode[V]                // sibling; the writer's
+	value  atomic.Pointer[V]
+	name   string // whole; written once, before the first value
+}
+
+// Put sets the value of name and returns the one it replaces, or nil. A nil v
+// is the same as Delete.
+//
+// The name should be valid (see CheckName). Names keeps the string, so it must
+// not alias a buffer that will change.
+func (n *Names[V]) Put(name string, v *V) (old *V) {
+	if v == nil {
+		return n.Delete(name)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.grow(name)
+	if d.name != name {
+		d.name = name
+	}
+	if old = d.value.Swap(v); old == nil {
+		n.names.Add(1)
+	}
+	return old
+}
+
+// Get returns the value of name, or nil.
+func (n *Names[V]) Get(name string) *V {
+	if d := n.find(name); d != nil {
+		return d.value.Load()
+	}
+	return nil
+}
+
+// Delete removes name and returns the value it had, or nil.
+func (n *Names[V]) Delete(name string) (old *V) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.find(name)
+	if d == nil {
+		return nil
+	}
+	if old = d.value.Swap(nil); old != nil {
+		n.names.Add(-1)
+		n.prune(d)
+	}
+	return old
+}
+
+// CompareAndDelete removes name if v is its value, and reports whether it was.
+// So what has expired is removed, but not what has come in its place.
+func (n *Names[V]) CompareAndDelete(name string, v *V) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.find(name)
+	if d == nil || v == nil || d.value.Load() != v {
+		return false
+	}
+	d.value.Store(nil)
+	n.names.Add(-1)
+	n.prune(d)
+	return true
+}
+
+// Match calls yield for each name that filter matches, by the rules of the
+// function Match, until yield returns false. The order is not specified.
+//
+// It neither allocates nor locks. Levels without wildcards are looked up; only
+// what is below a wildcard is searched. A name that is there throughout is
+// never missed and never doubled, whatever else changes.
+func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
+	d, off := &n.root, 0
+	for {
+		var c *nameNode[V]
+		var next int
+		if off <= len(filter) {
+			var level string
+			level, next = nextLevel(filter, off)
+			switch {
+			case level == "+":
+				c = n.visible(d.first.Load())
+			case level == "#" && next > len(filter):
+				if !n.subtree(d, yield) {
+					return
+				}
+			default:
+				c = n.child(d, level)
+			}
+		} else if !d.yield(yield) {
+			return
+		}
+		// The way back is that of Tree: parent pointers instead of a stack.
+		for c == nil {
+			if d == &n.root {
+				return
+			}
+			next = off
+			off = prevLevel(filter, off)
+			if level, _ := nextLevel(filter, off); level == "+" {
+				c = n.visible(d.next.Load())
+			}
+			d = d.parent
+		}
+		d, off = c, next
+	}
+}
+
+// Len returns the number of names.
+func (n *Names[V]) Len() int { return int(n.names.Load()) }
+
+// subtree yields top and everything below it.
+func (n *Names[V]) subtree(top *nameNode[V], yield func(name string, v *V) bool) bool {
+	d := top
+	for {
+		if !d.yield(yield) {
+			return false
+		}
+		c := n.visible(d.first.Load())
+		for c == nil {
+			if d == top {
+				return true
+			}
+			c = n.visible(d.next.Load())
+			d = d.parent
+		}
+		d = c
+	}
+}
+
+// visible returns d or the first of its next siblings that a wildcard matches:
+// one in the first level matches no name with a "$" in front [MQTT-4.7.2-1].
+func (n *Names[V]) visible(d *nameNode[V]) *nameNode[V] {
+	for d != nil && d.parent == &n.root && strings.HasPrefix(d.level, "$") {
+		d = d.next.Load()
+	}
+	return d
+}
+
+func (d *nameNode[V]) yield(yield func(name string, v *V) bool) bool {
+	v := d.value.Load()
+	return v == nil || yield(d.name, v)
+}
+
+func (n *Names[V]) find(name string) *nameNode[V] {
+	d := &n.root
+	for off := 0; off <= len(name) && d != nil; {
+		level, next := nextLevel(name, off)
+		d = n.child(d, level)
+		off = next
+	}
+	return d
+}
+
+func (n *Names[V]) grow(name string) *nameNode[V] {
+	d := &n.root
+	for off := 0; off <= len(name); {
+		level, next := nextLevel(name, off)
+		c := n.child(d, level)
+		if c == nil {
+			if next <= len(name) {
+				// The node may outlive this name and need not keep its text.
+				level = strings.Clone(level)
+			}
+			c = &nameNode[V]{parent: d, level: level, id: nodeID()}
+			head := d.first.Load()
+			c.next.Store(head)
+			if head != nil {
+				head.prev = c
+			}
+			d.first.Store(c)
+			n.nodes.insert(childTag(d.id, level), c)
+		}
+		d, off = c, next
+	}
+	return d
+}
+
+// prune takes d out if it has neither value nor children, then its parent, and
+// so on. As in Tree, such a node is never used again.
+func (n *Names[V]) prune(d *nameNode[V]) {
+	for d != &n.root && d.value.Load() == nil && d.first.Load() == nil {
+		p, next := d.parent, d.next.Load()
+		if d.prev != nil {
+			d.prev.next.Store(next)
+		} else {
+			p.first.Store(next)
+		}
+		if next != nil {
+			next.prev = d.prev
+		}
+		d.prev = nil
+		n.nodes.remove(childTag(p.id, d.level), d)
+		d = p
+	}
+}
+
+func (n *Names[V]) child(d *nameNode[V], level string) *nameNode[V] {
+	s := n.nodes.slots.Load()
+	if s == nil || d.first.Load() == nil {
+		return nil
+	}
+	tag := childTag(d.id, level)
+	c, i := s.next(tag, s.home(tag))
+	for c != nil && (c.parent != d || c.level != level) {
+		c, i = s.next(tag, i)
+	}
+	return c
+}
