@@ -15,10 +15,10 @@ GOLANGCI := $(TOOLS)/golangci-lint
 EACH     := scripts/each.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help check test race fuzz bench soak lint fmt tidy tools
+.PHONY: help check test race fuzz bench compare soak lint fmt tidy tools
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: lint test ## everything a change must pass
 
@@ -35,6 +35,10 @@ fuzz: ## run each fuzz target for FUZZTIME (default 5s)
 
 bench: ## run the benchmarks that match BENCH (default all) for BENCHTIME (default 1s)
 	scripts/bench.sh '$(BENCH)' $(BENCHTIME)
+
+compare: ## measure beside other brokers: ROUNDS (default 1), ONLY=scenarios, BROKERS=names
+	scripts/testdeps.sh
+	scripts/compare.sh $(or $(ROUNDS),1) '$(ONLY)' '$(BROKERS)'
 
 soak: ## run the long tests (build tag soak), each for SOAKTIME (default 10m)
 	scripts/testdeps.sh

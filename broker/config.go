@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 
@@ -161,22 +162,22 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for _, b := range []bound{
 		{"MaxClientIDBytes", &c.MaxClientIDBytes, 65535, 1, 65535},
-		{"MaxConnections", &c.MaxConnections, 0, 0, 1 << 31},
-		{"MaxFiltersPerSubscribe", &c.MaxFiltersPerSubscribe, 0, 0, 1 << 31},
+		{"MaxConnections", &c.MaxConnections, 0, 0, math.MaxInt32},
+		{"MaxFiltersPerSubscribe", &c.MaxFiltersPerSubscribe, 0, 0, math.MaxInt32},
 		{"MaxInFlight", &c.MaxInFlight, 1024, 1, 65535},
-		{"MaxOutboxBytes", &c.MaxOutboxBytes, 1 << 20, 1024, 1 << 31},
-		{"MaxOutboundAliases", &c.MaxOutboundAliases, 32, -1 << 31, 65535},
+		{"MaxOutboxBytes", &c.MaxOutboxBytes, 1 << 20, 1024, math.MaxInt32},
+		{"MaxOutboundAliases", &c.MaxOutboundAliases, 32, math.MinInt32, 65535},
 		{"MaxPacketSize", &c.MaxPacketSize, 8 << 20, 64, 268435460},
 		{"MaxPayloadBytes", &c.MaxPayloadBytes, 0, 0, 268435455},
-		{"MaxQueuedMessages", &c.MaxQueuedMessages, 10_000, 1, 1 << 31},
-		{"MaxQueuedBytes", &c.MaxQueuedBytes, 16 << 20, 1024, 1 << 40},
-		{"MaxSessions", &c.MaxSessions, 1_000_000, 1, 1 << 31},
-		{"MaxSubscriptions", &c.MaxSubscriptions, 50_000, 1, 1 << 31},
+		{"MaxQueuedMessages", &c.MaxQueuedMessages, 10_000, 1, math.MaxInt32},
+		{"MaxQueuedBytes", &c.MaxQueuedBytes, 16 << 20, 1024, math.MaxInt},
+		{"MaxSessions", &c.MaxSessions, 1_000_000, 1, math.MaxInt32},
+		{"MaxSubscriptions", &c.MaxSubscriptions, 50_000, 1, math.MaxInt32},
 		{"MaxTopicBytes", &c.MaxTopicBytes, 65535, 1, 65535},
 		{"MaxTopicLevels", &c.MaxTopicLevels, 200, 1, 65536},
 		{"ReceiveMaximum", &c.ReceiveMaximum, 1024, 1, 65535},
-		{"TopicAliasMaximum", &c.TopicAliasMaximum, 32, -1 << 31, 65535},
-		{"EventLoops", &c.EventLoops, runtime.GOMAXPROCS(0), -1 << 31, 4096},
+		{"TopicAliasMaximum", &c.TopicAliasMaximum, 32, math.MinInt32, 65535},
+		{"EventLoops", &c.EventLoops, runtime.GOMAXPROCS(0), math.MinInt32, 4096},
 	} {
 		orDefault(b.v, b.def)
 		if *b.v < b.lo || *b.v > b.hi {

@@ -14,7 +14,7 @@ type Memory struct {
 // NewMemory returns a Memory. It serves one server.
 func NewMemory() *Memory { return &Memory{} }
 
-// Publish delivers m to the local subscribers. Before Run was called nobody gets it.
+// Publish delivers m to the local subscribers of the server it was given to.
 func (b *Memory) Publish(_ context.Context, m *Message) error {
 	if f := b.deliver.Load(); f != nil {
 		(*f)(EveryGroup, m)
@@ -28,7 +28,7 @@ func (*Memory) Subscribe(context.Context, string, string) error { return nil }
 // Unsubscribe does nothing.
 func (*Memory) Unsubscribe(context.Context, string, string) error { return nil }
 
-// Run sets where messages go and returns when ctx ends.
+// Run returns when ctx ends.
 func (b *Memory) Run(ctx context.Context, deliver func(string, *Message)) error {
 	b.bind(deliver)
 	<-ctx.Done()

@@ -17,7 +17,8 @@ const EveryGroup = "#"
 // goroutines, so that only the connection that asked waits.
 type Broker interface {
 	// Publish brings m to every hub that subscribed to a matching filter, this one
-	// included. m is valid until Publish returns.
+	// included. m is valid until Publish returns. Before Run has begun it waits, so
+	// that nothing published by a hub that is starting gets lost.
 	Publish(ctx context.Context, m *Message) error
 	// Subscribe says that this hub wants what matches filter: once per filter, not
 	// once per client. group is the share name, empty for ordinary subscriptions.

@@ -1,11 +1,11 @@
-// Package bench holds what is needed to compare the hub with other brokers. It
-// is a module of its own, so that no peer ever enters the core's module graph.
+// Package bench compares thinghub with other brokers, in one run on one machine:
 //
-// The peers are built from here and run as processes of their own:
+//	make compare ROUNDS=3
 //
-//	go build -o mochi ./cmd/mochi
-//	go build -o nats-server github.com/nats-io/nats-server/v2
-//
-// nats-server is a tool dependency of this module: its version is pinned in
-// go.mod although no package here imports it.
+// cmd/mqttload is a peer-neutral load generator with exact accounting of lost,
+// duplicated and reordered messages; cmd/compare runs brokers.json against
+// scenarios.json, interleaved, with a fresh broker per run, and prints medians and
+// ratios; cmd/floor is a null broker, the lower bound of any broker in the same
+// table; cmd/mochi starts the peer of that name. Prefer CPU per message and ratios
+// within one run: wall-clock rates and latencies only count on a quiet machine.
 package bench
