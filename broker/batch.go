@@ -68,6 +68,9 @@ func (b *batch) done() {
 	batchPool.Put(b)
 }
 
+// deliveries counts those of this turn.
+func (b *batch) deliveries() uint64 { return b.delivered[0] + b.delivered[1] + b.delivered[2] }
+
 // touch notes that c has bytes to write. The lock of c's session is held.
 func (b *batch) touch(c *conn) {
 	if !c.touched {

@@ -24,6 +24,13 @@ const (
 // linger is how long a connection that we close may take to read our last words.
 const linger = time.Second
 
+// turnBudget is how many deliveries a connection may cause before others get their
+// turn on an event loop; readAhead is what may arrive before a pause takes effect.
+const (
+	turnBudget = 1 << 15
+	readAhead  = 256 << 10
+)
+
 // A driver carries a connection's bytes. The protocol machine knows nothing else of
 // sockets, event loops or goroutines.
 type driver interface {
@@ -106,15 +113,18 @@ func (s *Server) newConn(d driver) *conn {
 	return c
 }
 
-// received handles bytes from the client. A panic ends this connection only.
+// recovered, deferred, makes a panic the end of this connection only.
+func (c *conn) recovered() {
+	if r := recover(); r != nil {
+		c.srv.log.Error("broker: panic while handling a connection", "client", c.sess.Load().id, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.in = nil
+		c.close(refuse(ImplementationSpecificError, "internal error"))
+	}
+}
+
+// received handles bytes from the client.
 func (c *conn) received(b *batch, p []byte) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.srv.log.Error("broker: panic while handling a connection", "client", c.sess.Load().id, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
-			c.in = nil
-			c.close(refuse(ImplementationSpecificError, "internal error"))
-		}
-	}()
+	defer c.recovered()
 	b.now = time.Now()
 	b.bytesIn += uint64(len(p))
 	c.last.Store(c.srv.since(b.now))
@@ -130,6 +140,7 @@ func (c *conn) feed(b *batch, p []byte) {
 			return
 		}
 	}
+	before := b.deliveries()
 	for len(p) > 0 && !c.waiting && c.phase.Load() != phaseClosed {
 		h, ok, err := c.header(p)
 		if err != nil {
@@ -141,9 +152,44 @@ func (c *conn) feed(b *batch, p []byte) {
 		}
 		c.packet(b, h, p[:h.Size])
 		p = p[h.Size:]
+		if b.deliveries()-before > turnBudget && len(p) > 0 && !c.waiting {
+			c.yield()
+		}
 	}
 	if len(p) > 0 && c.phase.Load() != phaseClosed {
+		if c.waiting && len(c.in)+len(p) > c.srv.cfg.MaxPacketSize+readAhead {
+			c.fail(b, refuse(QuotaExceeded, "more than %d bytes sent while the server was deciding", len(c.in)))
+			return
+		}
 		c.in = append(c.in, p...)
+	}
+}
+
+// yield lets the other connections of an event loop have their turn before the rest
+// of what this one sent is handled: 64 KiB of small messages to thousands of
+// subscribers are a lot of work.
+func (c *conn) yield() {
+	if c.drv.blocking() {
+		return // the scheduler does it
+	}
+	c.waiting = true
+	c.drv.pause()
+	c.drv.post(c.proceed)
+}
+
+// proceed handles what was kept while the connection was waiting. It runs on the
+// goroutine that feeds it.
+func (c *conn) proceed() {
+	defer c.recovered()
+	b := c.srv.borrow()
+	defer b.done()
+	c.waiting = false
+	in := c.in
+	c.in = nil
+	c.feed(b, in)
+	if !c.waiting {
+		c.drv.resume()
+		c.breathe()
 	}
 }
 
@@ -221,7 +267,7 @@ func (c *conn) packet(b *batch, h packet.Header, frame []byte) {
 	var err error
 	switch c.phase.Load() {
 	case phaseNew:
-		err = c.onConnect(b, body)
+		err = c.onConnect(b, frame, body)
 	case phaseAuth:
 		switch h.Type {
 		case packet.TypeAuth:

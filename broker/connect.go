@@ -30,9 +30,12 @@ type connectRequest struct {
 }
 
 // onConnect judges the packet itself; what needs somebody's word follows in admit.
-func (c *conn) onConnect(b *batch, body []byte) error {
+func (c *conn) onConnect(b *batch, frame, body []byte) error {
 	p := &b.connect
 	err := p.Decode(body)
+	if err == nil && p.Version == packet.V5 {
+		_, _, err = packet.ParseHeader(frame, packet.V5) // again, now that the version is known [MQTT-1.5.5-1]
+	}
 	c.ver = packet.V311
 	if err != nil {
 		if ReasonOf(err) == UnsupportedProtocolVersion {
@@ -196,16 +199,15 @@ func (c *conn) await(b *batch, immediate bool, work func(context.Context) error,
 	c.srv.spawn(func() {
 		err := run()
 		c.drv.post(func() {
+			defer c.recovered()
 			c.waiting = false
 			b := c.srv.borrow()
-			defer b.done()
 			if err := then(b, err); err != nil {
 				c.fail(b, err)
 			}
-			c.drv.resume()
-			if in := c.in; len(in) > 0 && !c.waiting {
-				c.in = nil
-				c.feed(b, in)
+			b.done()
+			if !c.waiting { // for the next step
+				c.proceed()
 			}
 		})
 	})
