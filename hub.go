@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/thinghub/thinghub/broker"
-	"github.com/thinghub/thinghub/internal/topic"
 )
 
 // ErrClosed is returned by the methods of a hub that was shut down or closed.
@@ -32,7 +31,7 @@ func New(cfg Config) (*Hub, error) {
 		h.log = slog.Default()
 	}
 	if cfg.Router == nil {
-		cfg.Router = h
+		cfg.Router = router{h}
 	}
 	server, err := broker.NewServer(cfg)
 	if err != nil {
@@ -93,14 +92,11 @@ func (h *Hub) Publish(ctx context.Context, name string, payload []byte) error {
 // PublishMessage is Publish with everything a message can have: QoS, Retain and the
 // MQTT 5 properties. m.Origin is set to the host; m is not kept.
 //
-// The topic must be a valid topic name. The error is [ErrClosed], the context's, or
-// the one of the retained store or Broker ([broker.ReasonOf] tells its reason).
+// The error is [ErrClosed], the context's, that of [broker.Message.Validate], or the
+// one of the retained store or Broker ([broker.ReasonOf] tells its reason).
 func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
-	if err := topic.CheckName(m.Topic); err != nil {
+	if err := m.Validate(); err != nil {
 		return fmt.Errorf("thinghub: publish: %w", err)
-	}
-	if m.QoS > broker.ExactlyOnce {
-		return fmt.Errorf("thinghub: publish: QoS is %d, expected 0, 1 or 2", m.QoS)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -108,7 +104,7 @@ func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 	if h.server.Closed() {
 		return ErrClosed
 	}
-	return h.Route(ctx, m.As(broker.Origin{Source: broker.FromHost}))
+	return h.server.Route(ctx, m.As(broker.Origin{Source: broker.FromHost}))
 }
 
 // Subscribe calls fn for every message that matches filter, retained ones first, in

@@ -104,14 +104,15 @@ type Request struct {
 // Authenticate returns the identity behind c. A refusal wraps one of
 // [ErrBadCredentials], [ErrNotAuthorized], [ErrBanned] or [ErrUnavailable]; any
 // other error counts as ErrUnavailable and is logged. It may wait; ctx ends with
-// the connection and with the host's connect timeout. Safe for concurrent use.
+// the hub and after the host's connect timeout. Safe for concurrent use.
 type Authenticator interface {
 	Authenticate(ctx context.Context, c *Credentials) (*Identity, error)
 }
 
-// Immediate is an optional ability of an [Authenticator] that never waits (it
-// looks into a map, it checks a signature). Where it reports true the hub calls
-// Authenticate on its event loop instead of starting a goroutine.
+// Immediate is an optional ability of an [Authenticator], an [Authorizer] or another
+// of the hub's seams whose methods never wait (they look into a map, they check a
+// signature). Where it reports true the hub calls them on its event loops instead of
+// starting a goroutine.
 type Immediate interface{ Immediate() bool }
 
 // An Exchanger is an Authenticator that speaks MQTT 5 enhanced authentication.

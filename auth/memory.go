@@ -15,6 +15,9 @@ func (*Memory) Authenticate(context.Context, *Credentials) (*Identity, error) {
 	return nil, ErrNotAuthorized
 }
 
+// Immediate reports that nothing here waits; see [Immediate].
+func (*Memory) Immediate() bool { return true }
+
 // Authorize denies.
 func (*Memory) Authorize(_ context.Context, _ *Identity, r *Request) error {
 	return &Denied{Action: r.Action, Resource: r.Resource, Reason: "nobody is provisioned in this hub"}

@@ -37,7 +37,8 @@ func (c *conn) onAck(b *batch, t packet.Type, body []byte) error {
 			c.finished(b, sess, i) // [MQTT-4.3.3-4]
 		case i >= 0 && sess.inflight.at(i).state != wantPuback:
 			f := sess.inflight.at(i)
-			f.state, f.m, f.more = wantPubcomp, nil, nil
+			f.state = wantPubcomp
+			sess.release(f)
 			c.appendAck(b, packet.TypePubrel, a.PacketID, nil)
 		case !failed:
 			var err error
@@ -60,7 +61,7 @@ func (c *conn) finished(b *batch, sess *session, i int) {
 	sess.complete(i)
 	b.inFlight--
 	b.acknowledged++
-	if sess.queue.len() > 0 && !c.full && sess.pump(c) {
+	if !c.full && !c.closing && c.asker == nil && sess.pump(c) || sess.replays != nil || c.asker != nil && sess.owes() {
 		b.touch(c)
 	}
 }

@@ -32,10 +32,18 @@ func (s *Server) newSession() *session {
 func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error {
 	id := r.creds.ClientID
 	expiry := s.grantExpiry(r.expiry)
+	ack := s.connack(c, r, expiry, data)
+	if !c.fits(ack.Append(nil, c.ver)) {
+		ack.Props.Remove(packet.PropResponseInfo)
+		if !c.fits(ack.Append(nil, c.ver)) {
+			return refuse(PacketTooLarge, "CONNACK is larger than the client's Maximum Packet Size of %d", c.maxPacket)
+		}
+	}
 	var wills []*will
 	var replaced *conn // the connection that held the session
 	var ended *session // the session that a clean start discards
 	present := false
+	release := func() {}
 
 	s.sessions.mu.Lock()
 	fresh := c.sess.Load()
@@ -44,6 +52,10 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	if old == nil && len(s.sessions.byID) >= s.cfg.MaxSessions {
 		s.sessions.mu.Unlock()
 		return refuse(QuotaExceeded, "the server has reached its limit of %d sessions", s.cfg.MaxSessions)
+	}
+	if limit := s.cfg.MaxConnections; limit > 0 && s.count.connections.Load() >= int64(limit) && !old.connected() {
+		s.sessions.mu.Unlock()
+		return refuse(QuotaExceeded, "the server has reached its limit of %d connections", limit)
 	}
 	if old != nil {
 		old.mu.Lock()
@@ -60,6 +72,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 			old.will = nil
 		}
 		old.conn = nil
+		release = old.suspend()
 		s.timers.stop(old)
 		if present {
 			sess = old
@@ -69,7 +82,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		} else {
 			old.ended = true
 			ended = old
-			old.unlock()
+			old.mu.Unlock()
 		}
 	}
 	if !present {
@@ -85,11 +98,8 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	c.setLimits(r)
 	ka := r.keepAlive
-	if c.ver == packet.V5 || ka > 0 {
+	if c.ver == packet.V5 {
 		ka = s.serverKeepAlive(ka)
-	}
-	if c.ver == packet.V311 {
-		ka = max(ka, r.keepAlive)
 	}
 	c.keepAlive = time.Duration(ka) * 1500 * time.Millisecond
 	c.info = &ClientInfo{
@@ -101,16 +111,22 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		c.info.SessionExpiry = -1
 	}
 	o := c.box()
-	o.b = s.connack(c, r, present, expiry, data).Append(o.b, c.ver)
+	ack.SessionPresent = present
+	o.b = ack.Append(o.b, c.ver)
 	sess.conn = c
+	sess.carried = sess.inbound.len()
 	if present {
-		sess.resume(c)
+		sess.resume()
 	}
 	b.touch(c)
 	c.accepted = true
 	s.count.connections.Add(1)
-	sess.unlock()
+	// From here on another connection may take over and then finds one that is up,
+	// whose client is owed a DISCONNECT.
+	up := c.phase.CompareAndSwap(phaseNew, phaseUp) || c.phase.CompareAndSwap(phaseAuth, phaseUp)
 	s.sessions.mu.Unlock()
+	sess.unlock()
+	release()
 
 	s.count.accepted.Add(1)
 	if replaced != nil {
@@ -124,14 +140,24 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		s.publishWill(w)
 	}
 	for _, h := range s.hooks.connected {
-		h.Connected(c.info)
+		s.shield("a hook", func() { h.Connected(c.info) })
 	}
-	if !c.phase.CompareAndSwap(phaseNew, phaseUp) && !c.phase.CompareAndSwap(phaseAuth, phaseUp) {
+	if !up {
 		c.leave(errPeerClosed) // closed meanwhile
 		return nil
 	}
 	c.rearm()
 	return nil
+}
+
+// connected reports whether a session, which may be nil, has a connection.
+func (s *session) connected() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn != nil
 }
 
 // setLimits takes over what the client asked us to respect.
@@ -160,8 +186,10 @@ func (c *conn) leave(cause error) {
 	c.accepted = false
 	var now *will
 	ended := false
+	release := func() {}
 	if sess.conn == c {
 		sess.conn = nil
+		release = sess.suspend()
 		w := sess.will
 		sess.will = nil
 		if cause == nil {
@@ -187,8 +215,9 @@ func (c *conn) leave(cause error) {
 	}
 	s.count.connections.Add(-1)
 	info := c.info
-	sess.unlock()
 	s.sessions.mu.Unlock()
+	sess.unlock()
+	release()
 
 	if ended {
 		sess.dissolve()
@@ -197,10 +226,10 @@ func (c *conn) leave(cause error) {
 		s.publishWill(now)
 	}
 	for _, h := range s.hooks.disconnected {
-		h.Disconnected(info, cause)
+		s.shield("a hook", func() { h.Disconnected(info, cause) })
 	}
 	if c.authz != nil {
-		c.authz.Close()
+		s.shield("an authorizer", c.authz.Close)
 	}
 	if cause != nil && !errors.Is(cause, errPeerClosed) {
 		s.log.Debug("broker: connection closed", "client", info.ClientID, "err", cause)
@@ -239,8 +268,8 @@ func (s *session) due(now int64) {
 	} else {
 		s.rearm()
 	}
-	s.unlock()
 	t.mu.Unlock()
+	s.unlock()
 	if w != nil {
 		s.srv.publishWill(w)
 	}
@@ -271,12 +300,14 @@ func (s *session) dissolve() {
 			s.note(f.m, DropSessionEnded)
 		}
 	}
-	s.srv.count.inFlight.Add(-int64(s.unacked))
+	s.srv.count.inFlight.Add(-int64(s.live))
 	s.srv.count.queued.Add(-int64(s.queue.len()))
 	s.inflight.clear()
 	s.queue.clear()
-	s.unacked, s.bounded, s.bytes = 0, 0, 0
+	s.live, s.again, s.unacked, s.bytes = 0, 0, 0, 0
+	release := s.suspend()
 	s.unlock()
+	release()
 	for _, sub := range subs {
 		s.srv.removeSubscription(sub)
 	}
@@ -299,7 +330,7 @@ func (s *Server) Clients() []ClientInfo {
 		sess.mu.Lock()
 		if c := sess.conn; c != nil {
 			i := *c.info
-			i.Subscriptions, i.Queued, i.InFlight = len(sess.subs.list), sess.queue.len(), sess.unacked
+			i.Subscriptions, i.Queued, i.InFlight = len(sess.subs.list), sess.queue.len(), sess.live
 			out = append(out, i)
 		}
 		sess.mu.Unlock()

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"sync"
 	"time"
 
 	"github.com/thinghub/thinghub/internal/packet"
@@ -31,7 +30,9 @@ type batch struct {
 	hits    []*subscription
 	collect func(*subscription) bool
 	merged  merger
+	busy    bool // in fanout
 	frames  frames
+	asked   []bool // of a shared group
 
 	// Counts of this turn, added to the server's at its end.
 	packets, bytesIn    uint64
@@ -49,13 +50,11 @@ func newBatch(s *Server) *batch {
 	return b
 }
 
-var batchPool sync.Pool
-
 // borrow returns a batch for a piece of work outside an event loop; give it back
 // with done.
 func (s *Server) borrow() *batch {
-	b, _ := batchPool.Get().(*batch)
-	if b == nil || b.srv != s {
+	b, _ := s.batches.Get().(*batch)
+	if b == nil {
 		b = newBatch(s)
 	}
 	b.now = time.Now()
@@ -65,7 +64,7 @@ func (s *Server) borrow() *batch {
 // done flushes and returns a borrowed batch.
 func (b *batch) done() {
 	b.flush()
-	batchPool.Put(b)
+	b.srv.batches.Put(b)
 }
 
 // deliveries counts those of this turn.
@@ -88,14 +87,27 @@ func (b *batch) flush() {
 	}
 	b.touched = b.touched[:0]
 	b.settle()
+	// One packet of megabytes should not cost memory for ever.
+	if cap(b.sub.Filters) > maxScratch {
+		b.sub.Filters = nil
+	}
+	if cap(b.unsub.Filters) > maxScratch {
+		b.unsub.Filters = nil
+	}
 }
+
+// maxScratch is how many filters of a packet a batch keeps room for.
+const maxScratch = 4096
 
 func (b *batch) settle() {
 	c := &b.srv.count
 	if b.packets > 0 {
 		c.packets.Add(b.packets)
+		b.packets = 0
+	}
+	if b.bytesIn > 0 {
 		c.bytesIn.Add(b.bytesIn)
-		b.packets, b.bytesIn = 0, 0
+		b.bytesIn = 0
 	}
 	for q := range 3 {
 		if b.received[q] > 0 {

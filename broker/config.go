@@ -51,7 +51,9 @@ type Config struct {
 	// ConnectTimeout is how long a connection may take to be accepted: TLS
 	// handshake, CONNECT and authentication together. Default 10 s.
 	ConnectTimeout time.Duration
-	// DenySubscribe lists filters (compared as text) that nobody may subscribe to.
+	// DenySubscribe lists filters that nobody may subscribe to, alone or as the
+	// filter of a shared subscription. They are compared as text, so "#" does not
+	// cover "+/#": use an Authorizer to protect topics.
 	DenySubscribe []string
 	// DisableRetain, DisableShared, DisableWildcards and DisableSubscriptionIDs
 	// turn features off; MQTT 5 clients are told in CONNACK.
@@ -67,7 +69,7 @@ type Config struct {
 	Hooks []Hook
 	// Logger gets what the host should know. Default slog.Default().
 	Logger *slog.Logger
-	// MaxClientIDBytes bounds client ids. Default 65535.
+	// MaxClientIDBytes bounds the client ids that clients send. Default 65535.
 	MaxClientIDBytes int
 	// MaxConnections bounds concurrent connections; more are closed at once.
 	// Default 0: as many as the system allows.
@@ -80,7 +82,7 @@ type Config struct {
 	MaxInFlight int
 	// MaxKeepAlive is sent as Server Keep Alive when a client asks for more or for
 	// none. Default 0: any keep alive is accepted. 3.1.1 clients cannot be told and
-	// are held to 1.5 times the larger of the two.
+	// are held to what they asked for.
 	MaxKeepAlive time.Duration
 	// MaxOutboxBytes bounds the bytes waiting for a client's socket. Above it QoS 0
 	// is dropped and QoS 1 and 2 wait in the queue. Default 1 MiB.
@@ -112,8 +114,11 @@ type Config struct {
 	MaxSessionExpiry time.Duration
 	// MaxSessions bounds sessions, connected or not. Default 1,000,000.
 	MaxSessions int
-	// MaxSubscriptions bounds the subscriptions of one session. Default 50,000.
-	MaxSubscriptions int
+	// MaxSubscriptions and MaxSubscriptionBytes bound the subscriptions of one
+	// session: their number, and their filters with about 100 bytes for each level.
+	// Defaults 50,000 and 32 MiB.
+	MaxSubscriptions     int
+	MaxSubscriptionBytes int
 	// MaxTopicBytes and MaxTopicLevels bound topic names and filters. Defaults
 	// 65535 and 200.
 	MaxTopicBytes  int
@@ -173,6 +178,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MaxQueuedBytes", &c.MaxQueuedBytes, 16 << 20, 1024, math.MaxInt},
 		{"MaxSessions", &c.MaxSessions, 1_000_000, 1, math.MaxInt32},
 		{"MaxSubscriptions", &c.MaxSubscriptions, 50_000, 1, math.MaxInt32},
+		{"MaxSubscriptionBytes", &c.MaxSubscriptionBytes, 32 << 20, 1024, math.MaxInt32},
 		{"MaxTopicBytes", &c.MaxTopicBytes, 65535, 1, 65535},
 		{"MaxTopicLevels", &c.MaxTopicLevels, 200, 1, 65536},
 		{"ReceiveMaximum", &c.ReceiveMaximum, 1024, 1, 65535},
@@ -264,6 +270,7 @@ func (c *Config) maxQoS() byte {
 func (c *Config) mayWait() bool {
 	_, opener := c.Authorizer.(auth.Opener)
 	_, local := c.Broker.(*Memory)
-	_, memory := c.Authorizer.(*auth.Memory) // refuses at CONNECT
-	return !local || !opener && !memory
+	_, memory := c.Retained.(*MemoryRetained)
+	return !local || !opener && !isImmediate(c.Authorizer) ||
+		!memory && !isImmediate(c.Retained) || c.Router != nil && !isImmediate(c.Router)
 }

@@ -42,7 +42,7 @@ type driver interface {
 	// arm has conn.writable called when the transport takes bytes again.
 	arm()
 	// pause stops reading from the connection's own goroutine, resume starts it
-	// again from any.
+	// again from any. Neither waits.
 	pause()
 	resume()
 	// post runs f on the goroutine that feeds the connection.
@@ -84,19 +84,20 @@ type conn struct {
 	expires atomic.Int64 // when the identity expires, 0 for never
 
 	out        *outbuf
-	touched    bool // a batch will flush
-	writing    bool // somebody is in writeOut
-	full       bool // the socket is full, the driver is armed
-	broken     bool // writing failed
-	closing    bool // finish when everything is written
-	paused     bool // reading pauses until the outbox is written
-	progress   bool // something was written since the last look at the keep alive
-	quiet      bool // the client wants no reason strings on most packets
-	accepted   bool // the hooks were told of it
+	touched    bool  // a batch will flush
+	writing    bool  // somebody is in writeOut
+	full       bool  // the socket is full, the driver is armed
+	broken     bool  // writing failed
+	closing    bool  // finish when everything is written
+	held       uint8 // why reading pauses, of the hold constants
+	progress   bool  // something was written since the last look at the keep alive
+	quiet      bool  // the client wants no reason strings on most packets
+	accepted   bool  // the hooks were told of it
 	outAliases map[string]uint16
 
 	timerNode
 	authz       auth.Session // nil: everything is allowed
+	asker       *askSession  // authz, if it may wait: it is not asked under a lock
 	conn        *auth.Conn
 	info        *ClientInfo
 	keepAlive   time.Duration // 1.5 times the interval, 0 for none
@@ -173,7 +174,7 @@ func (c *conn) yield() {
 		return // the scheduler does it
 	}
 	c.waiting = true
-	c.drv.pause()
+	c.hold(holdTurn)
 	c.drv.post(c.proceed)
 }
 
@@ -186,10 +187,14 @@ func (c *conn) proceed() {
 	c.waiting = false
 	in := c.in
 	c.in = nil
+	if c.phase.Load() == phaseClosed { // gone may have been before us
+		c.exchange.close(c.srv)
+		c.exchange = nil
+	}
 	c.feed(b, in)
+	c.breathe()
 	if !c.waiting {
-		c.drv.resume()
-		c.breathe()
+		c.unhold(holdTurn)
 	}
 }
 
@@ -277,6 +282,9 @@ func (c *conn) packet(b *batch, h packet.Header, frame []byte) {
 		default:
 			err = refuse(ProtocolError, "%s before CONNACK of an authentication exchange", h.Type)
 		}
+		if err != nil {
+			err = c.refuseConnect(b, err)
+		}
 	case phaseUp:
 		switch h.Type {
 		case packet.TypePublish:
@@ -313,9 +321,11 @@ var pingresp = []byte{byte(packet.TypePingresp) << 4, 0}
 // reply appends an encoded packet to the outbox.
 func (c *conn) reply(b *batch, p []byte) {
 	s := c.lock()
-	o := c.box()
-	o.b = append(o.b, p...)
-	b.touch(c)
+	if !c.closing {
+		o := c.box()
+		o.b = append(o.b, p...)
+		b.touch(c)
+	}
 	s.unlock()
 }
 
@@ -328,6 +338,9 @@ func (c *conn) replyAck(b *batch, t packet.Type, pid uint16, err error) {
 
 // appendAck does so with the session's lock held.
 func (c *conn) appendAck(b *batch, t packet.Type, pid uint16, err error) {
+	if c.closing {
+		return // nothing may follow DISCONNECT [MQTT-3.14.4-1]
+	}
 	o := c.box()
 	if err == nil {
 		flags := byte(0)
@@ -357,18 +370,50 @@ func (c *conn) explain(p *packet.Properties, err error) {
 }
 
 // breathe pauses reading from a client that has us produce more than it takes: its
-// own answers and retained messages are not dropped, so it has to wait for them.
+// own answers are not dropped, so it has to wait for them. writeOut ends the pause.
 func (c *conn) breathe() {
 	s := c.lock()
-	limit := c.srv.cfg.MaxOutboxBytes + flushAt
-	over := c.pending() > limit || c.full && s.queue.len() > s.bounded
-	pause := over && !c.paused && !c.broken && c.phase.Load() == phaseUp
-	if pause {
-		c.paused = true
+	if c.pending() > c.srv.cfg.MaxOutboxBytes+flushAt && !c.broken && c.phase.Load() == phaseUp {
+		c.holdLocked(holdOutbox)
 	}
 	s.unlock()
-	if pause {
+}
+
+// Reasons not to read from a client for a while.
+const (
+	holdTurn   uint8 = 1 << iota // somebody decides, or it is the turn of others
+	holdOutbox                   // it does not take what we have for it
+)
+
+// hold stops reading, from the connection's own goroutine, until unhold was called
+// for the same reason and no other reason is left.
+func (c *conn) hold(why uint8) {
+	s := c.lock()
+	c.holdLocked(why)
+	s.unlock()
+}
+
+func (c *conn) unhold(why uint8) {
+	s := c.lock()
+	c.unholdLocked(why)
+	s.unlock()
+}
+
+// holdLocked tells the driver with the session's lock held, and so does
+// unholdLocked: what it hears last is what holds.
+func (c *conn) holdLocked(why uint8) {
+	if c.held == 0 {
 		c.drv.pause()
+	}
+	c.held |= why
+}
+
+func (c *conn) unholdLocked(why uint8) {
+	if c.held&why == 0 {
+		return
+	}
+	if c.held &^= why; c.held == 0 {
+		c.drv.resume()
 	}
 }
 
@@ -390,7 +435,7 @@ func (c *conn) close(cause error) {
 	s := c.lock()
 	if was == phaseUp && c.ver == packet.V5 && cause != nil && !c.closing {
 		o := c.box()
-		d := packet.Disconnect{Code: byte(ReasonOf(cause))}
+		d := packet.Disconnect{Code: codeFor(packet.TypeDisconnect, cause)}
 		// Problem information may always go with DISCONNECT [MQTT-3.1.2-29].
 		if text := reasonText(cause); text != "" {
 			d.Props.SetReasonString([]byte(text))
@@ -429,8 +474,10 @@ func (c *conn) gone(err error) {
 		}
 		c.leave(err)
 	}
-	c.exchange.close()
-	c.exchange = nil
+	if !c.waiting { // else the exchange is in use, and await ends it
+		c.exchange.close(c.srv)
+		c.exchange = nil
+	}
 	s := c.lock()
 	c.broken = true
 	if !c.writing {
@@ -446,6 +493,14 @@ func (c *conn) gone(err error) {
 func (c *conn) due(now int64) {
 	switch c.phase.Load() {
 	case phaseClosed:
+		s := c.lock()
+		moving := c.progress && c.pending() > 0 && !c.broken
+		c.progress = false
+		s.mu.Unlock()
+		if moving && c.srv.closing.Load() {
+			c.srv.timers.set(c, now+int64(linger)) // Shutdown's context bounds it
+			return
+		}
 		c.drv.close()
 	case phaseNew, phaseAuth:
 		c.srv.log.Debug("broker: no CONNECT in time", "remote", c.drv.info().remote)
@@ -458,7 +513,7 @@ func (c *conn) due(now int64) {
 		}
 		if c.keepAlive > 0 && now >= c.last.Load()+int64(c.keepAlive) {
 			s := c.lock()
-			alive := c.progress && c.paused // we do not read, but it does
+			alive := c.progress && c.held&holdOutbox != 0 // we do not read, but it does
 			c.progress = false
 			s.unlock()
 			if !alive {
@@ -485,9 +540,16 @@ func (c *conn) rearm() {
 	} else {
 		c.srv.timers.stop(c)
 	}
+	if c.phase.Load() == phaseClosed { // meanwhile: the end of lingering is what counts
+		c.srv.timers.set(c, c.srv.clock()+int64(linger))
+	}
 }
 
 // mayReceive asks whether the client may get m. The session's lock is held.
-func (c *conn) mayReceive(m *Message) bool {
-	return c.authz == nil || c.authz.Allow(auth.Receive, m.Topic) == nil
+func (c *conn) mayReceive(m *Message) (ok bool) {
+	if c.authz == nil || c.asker != nil { // which was asked before
+		return true
+	}
+	defer c.srv.rescue("an authorizer")
+	return c.authz.Allow(auth.Receive, m.Topic) == nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/thinghub/thinghub/auth"
@@ -16,17 +17,18 @@ import (
 // A connectRequest is what a CONNECT packet asked for, copied out of the read buffer
 // because its decision may take time.
 type connectRequest struct {
-	creds      auth.Credentials
-	cleanStart bool
-	assigned   bool // the server chose the client id
-	keepAlive  uint16
-	expiry     uint32 // seconds, 0xFFFFFFFF for ever
-	receiveMax uint16
-	maxPacket  uint32
-	aliasMax   uint16
-	wantInfo   bool // Request Response Information
-	quiet      bool // Request Problem Information is 0
-	will       *will
+	creds        auth.Credentials
+	cleanStart   bool
+	assigned     bool // the server chose the client id
+	keepAlive    uint16
+	expiry       uint32 // seconds, 0xFFFFFFFF for ever
+	receiveMax   uint16
+	maxPacket    uint32
+	aliasMax     uint16
+	wantInfo     bool // Request Response Information
+	responseInfo string
+	quiet        bool // Request Problem Information is 0
+	will         *will
 }
 
 // onConnect judges the packet itself; what needs somebody's word follows in admit.
@@ -51,6 +53,7 @@ func (c *conn) onConnect(b *batch, frame, body []byte) error {
 		return err
 	}
 	c.ver = p.Version
+	c.maxPacket = int(p.Props.MaximumPacketSize)
 	r, err := c.readConnect(p)
 	if err == nil {
 		err = c.checkConnect(r)
@@ -63,7 +66,7 @@ func (c *conn) onConnect(b *batch, frame, body []byte) error {
 		return c.startExchange(b, r)
 	}
 	var id *auth.Identity
-	c.await(b, isImmediate(c.srv.cfg.Authenticator), func(ctx context.Context) error {
+	c.await(b, isImmediate(c.srv.cfg.Authenticator) && isImmediate(c.srv.cfg.Authorizer), func(ctx context.Context) error {
 		var err error
 		id, err = c.srv.cfg.Authenticator.Authenticate(ctx, &r.creds)
 		return c.authorizeConnect(ctx, id, r, err)
@@ -73,7 +76,7 @@ func (c *conn) onConnect(b *batch, frame, body []byte) error {
 	return nil
 }
 
-func isImmediate(a auth.Authenticator) bool {
+func isImmediate(a any) bool {
 	i, ok := a.(auth.Immediate)
 	return ok && i.Immediate()
 }
@@ -136,14 +139,11 @@ func newClientID() string {
 // checkConnect applies the server's limits.
 func (c *conn) checkConnect(r *connectRequest) error {
 	cfg := &c.srv.cfg
-	if n := len(r.creds.ClientID); n > cfg.MaxClientIDBytes {
+	if n := len(r.creds.ClientID); n > cfg.MaxClientIDBytes && !r.assigned {
 		return refuse(ClientIDNotValid, "the client identifier has %d bytes, at most %d are accepted", n, cfg.MaxClientIDBytes)
 	}
 	if c.srv.closing.Load() {
-		return refuse(ServerShuttingDown, "the server is shutting down")
-	}
-	if cfg.MaxConnections > 0 && c.srv.count.connections.Load() >= int64(cfg.MaxConnections) {
-		return refuse(QuotaExceeded, "the server has reached its limit of %d connections", cfg.MaxConnections)
+		return refuse(ServerUnavailable, "the server is shutting down") // CONNACK has no 0x8B
 	}
 	if w := r.will; w != nil {
 		switch {
@@ -189,28 +189,40 @@ func (c *conn) await(b *batch, immediate bool, work func(context.Context) error,
 		return work(ctx)
 	}
 	if immediate || c.drv.blocking() {
+		if !immediate {
+			b.flush() // what others wait for does not wait with us
+		}
+		if !immediate {
+			b.flush() // what others are owed does not wait for the answer
+		}
 		if err := then(b, run()); err != nil {
 			c.fail(b, err)
 		}
 		return
 	}
 	c.waiting = true
-	c.drv.pause()
+	c.hold(holdTurn)
 	c.srv.spawn(func() {
 		err := run()
-		c.drv.post(func() {
-			defer c.recovered()
+		posted := c.drv.post(func() {
 			c.waiting = false
-			b := c.srv.borrow()
-			if err := then(b, err); err != nil {
-				c.fail(b, err)
-			}
-			b.done()
-			if !c.waiting { // for the next step
-				c.proceed()
-			}
+			c.answered(then, err)
+			c.proceed()
 		})
+		if !posted { // the loop has ended, and the connection with it
+			c.exchange.close(c.srv)
+			c.closeAuthz()
+		}
 	})
+}
+
+func (c *conn) answered(then func(*batch, error) error, err error) {
+	b := c.srv.borrow()
+	defer b.done()
+	defer c.recovered()
+	if err := then(b, err); err != nil {
+		c.fail(b, err)
+	}
 }
 
 // authorizeConnect finishes the decision on an identity: it may connect under its
@@ -238,7 +250,8 @@ func (c *conn) authorizeConnect(ctx context.Context, id *auth.Identity, r *conne
 	c.conn = a
 	o, ok := z.(auth.Opener)
 	if !ok {
-		c.authz = &askSession{ctx: c.srv.ctx, z: z, id: id, conn: a}
+		c.asker = &askSession{srv: c.srv, z: z, id: id, conn: a}
+		c.authz = c.asker
 		return nil
 	}
 	s, err := o.Open(ctx, id, a)
@@ -265,17 +278,24 @@ func denied(err error) error {
 
 // askSession asks an Authorizer that is no Opener about every message.
 type askSession struct {
-	ctx  context.Context // the server's, ends with it
+	srv  *Server
 	z    auth.Authorizer
 	id   *auth.Identity
 	conn *auth.Conn
 }
 
 func (a *askSession) Allow(act auth.Action, resource string) error {
-	return a.z.Authorize(a.ctx, a.id, &auth.Request{Action: act, Resource: resource, Conn: *a.conn})
+	// A copy: the authorizer may keep it, and resource may point into a read buffer.
+	return a.z.Authorize(a.srv.ctx, a.id, &auth.Request{Action: act, Resource: strings.Clone(resource), Conn: *a.conn})
 }
 
 func (a *askSession) Close() {}
+
+// mayReceive asks about a delivery. No lock is held.
+func (a *askSession) mayReceive(m *Message) bool {
+	defer a.srv.rescue("an authorizer")
+	return a.Allow(auth.Receive, m.Topic) == nil
+}
 
 // admit ends the decision on a CONNECT: with CONNACK and the session, or with a
 // refusal. data is the server's last Authentication Data.
@@ -284,7 +304,7 @@ func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error 
 	c.req = nil
 	if err != nil {
 		code := ReasonOf(err)
-		if code == UnspecifiedError || code == ServerUnavailable {
+		if code <= UnspecifiedError || code == ServerUnavailable {
 			c.srv.log.Warn("broker: authentication failed", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
 			err = refuse(ServerUnavailable, "authentication is not possible at the moment")
 		} else {
@@ -300,6 +320,9 @@ func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error 
 	if !id.Expires.IsZero() {
 		c.expires.Store(c.srv.since(id.Expires))
 	}
+	if f := c.srv.cfg.ResponseInformation; r.wantInfo && f != nil {
+		r.responseInfo = f(r.creds.ClientID)
+	}
 	if err := c.srv.attach(b, c, r, data); err != nil {
 		c.closeAuthz()
 		return c.refuseConnect(b, err)
@@ -309,7 +332,7 @@ func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error 
 
 func (c *conn) closeAuthz() {
 	if c.authz != nil {
-		c.authz.Close()
+		c.srv.shield("an authorizer", c.authz.Close)
 		c.authz = nil
 	}
 }
@@ -325,7 +348,7 @@ var v3Codes = map[ReasonCode]byte{
 func (c *conn) refuseConnect(b *batch, err error) error {
 	code := ReasonOf(err)
 	c.srv.count.refusedConnect[code].Add(1)
-	ack := packet.Connack{Code: byte(code)}
+	ack := packet.Connack{Code: codeFor(packet.TypeConnack, err)}
 	if c.ver == packet.V311 {
 		v3, ok := v3Codes[code]
 		if !ok {
@@ -335,14 +358,24 @@ func (c *conn) refuseConnect(b *batch, err error) error {
 	} else if text := reasonText(err); text != "" {
 		ack.Props.SetReasonString([]byte(text))
 	}
-	c.reply(b, ack.Append(nil, c.ver))
+	buf := ack.Append(nil, c.ver)
+	if !c.fits(buf) { // [MQTT-3.2.2-19]
+		ack.Props.Reset()
+		buf = ack.Append(nil, c.ver)
+	}
+	if c.fits(buf) {
+		c.reply(b, buf)
+	}
 	return err
 }
 
+// fits reports whether the client takes a packet of this size [MQTT-3.1.2-24].
+func (c *conn) fits(p []byte) bool { return c.maxPacket == 0 || len(p) <= c.maxPacket }
+
 // connack builds the answer to an accepted CONNECT. What the server supports without
 // limits is left out, which means the same.
-func (s *Server) connack(c *conn, r *connectRequest, present bool, granted time.Duration, data []byte) *packet.Connack {
-	a := &packet.Connack{SessionPresent: present}
+func (s *Server) connack(c *conn, r *connectRequest, granted time.Duration, data []byte) *packet.Connack {
+	a := &packet.Connack{}
 	if c.ver == packet.V311 {
 		return a
 	}
@@ -376,10 +409,8 @@ func (s *Server) connack(c *conn, r *connectRequest, present bool, granted time.
 	if ka := s.serverKeepAlive(r.keepAlive); ka != r.keepAlive {
 		p.SetServerKeepAlive(ka)
 	}
-	if r.wantInfo && cfg.ResponseInformation != nil {
-		if info := cfg.ResponseInformation(r.creds.ClientID); info != "" {
-			p.SetResponseInfo([]byte(info))
-		}
+	if r.responseInfo != "" {
+		p.SetResponseInfo([]byte(r.responseInfo))
 	}
 	if r.creds.Method != "" {
 		p.SetAuthMethod([]byte(r.creds.Method))

@@ -1,28 +1,29 @@
 package broker
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // Publish keeps m if it is retained and brings it to every hub that wants it. It is
 // where a [Router] ends; it does not ask anybody's permission. Errors are those of
 // the retained store and of the Broker. m is valid until Publish returns.
 func (s *Server) Publish(ctx context.Context, m *Message) error {
+	var err error
 	if m.Retain && !s.cfg.DisableRetain {
-		var err error
 		if len(m.Payload) == 0 {
 			err = s.cfg.Retained.Delete(ctx, m.Topic)
 		} else {
 			err = s.cfg.Retained.Put(ctx, m.keep())
 		}
-		if err != nil {
-			return err
-		}
 	}
-	return s.cfg.Broker.Publish(ctx, m)
+	// A message that cannot be kept still reaches those who are there.
+	return cmp.Or(s.cfg.Broker.Publish(ctx, m), err)
 }
 
 // deliver is what the Broker calls for every message that concerns this hub.
 func (s *Server) deliver(group string, m *Message) {
-	if b := m.batch; b != nil {
+	if b := m.batch; b != nil && m == &b.msg && !b.busy {
 		s.fanout(b, group, m)
 		return
 	}
@@ -34,7 +35,11 @@ func (s *Server) deliver(group string, m *Message) {
 // fanout brings m to the local subscribers: ordinary ones, host handlers, and one
 // member of each shared group, as group asks for. Nothing waits here.
 func (s *Server) fanout(b *batch, group string, m *Message) {
+	b.busy = true
+	defer func() { b.busy = false }()
+	m.fanned = true
 	b.hits = b.hits[:0]
+	b.merged.reset() // a panic may have left something
 	s.tree.Match(m.Topic, b.collect)
 	if len(b.hits) == 0 {
 		return
@@ -57,8 +62,8 @@ func (s *Server) fanout(b *batch, group string, m *Message) {
 			continue
 		}
 		opts := sub.opts.Load()
-		if opts&optNoLocal != 0 && m.Origin.ClientID == sub.sess.id && (m.Origin.Source == FromClient || m.Origin.Source == FromWill) {
-			continue // [MQTT-3.8.3-3]
+		if m.isOwn(sub.sess.id, opts) {
+			continue
 		}
 		if sub.sess.nsubs.Load() > 1 {
 			b.merged.add(sub.sess, m, opts)
@@ -72,7 +77,12 @@ func (s *Server) fanout(b *batch, group string, m *Message) {
 		s.send(b, l.sess, &l.f)
 		*l = leg{}
 	}
-	b.merged.reset()
+}
+
+// isOwn reports whether No Local keeps m from the client that published it
+// [MQTT-3.8.3-3].
+func (m *Message) isOwn(clientID string, opts uint64) bool {
+	return opts&optNoLocal != 0 && m.Origin.ClientID == clientID && (m.Origin.Source == FromClient || m.Origin.Source == FromWill)
 }
 
 // legOf is how m travels to one subscription [MQTT-3.8.4-8, 3.3.1-12, -13].
@@ -90,19 +100,26 @@ func (s *Server) send(b *batch, sess *session, f *flight) bool {
 	m := f.m
 	sess.mu.Lock()
 	c := sess.conn
+	if c != nil && c.closing {
+		c = nil // nothing may follow its DISCONNECT
+	}
 	if sess.ended || c == nil && (f.qos == 0 || !sess.durable) {
 		sess.mu.Unlock()
 		return false
 	}
 	taken, disconnect := false, false
 	switch {
+	case c != nil && c.asker != nil: // decided by writeOut
+		f.m = m.keep()
+		taken, disconnect = sess.enqueue(*f)
+		b.touch(c)
 	case c != nil && f.qos == 0:
 		if c.pending() > s.cfg.MaxOutboxBytes {
 			sess.note(m, DropOutboxFull)
 			break
 		}
 		taken = sess.dispatch(c, b, f, b.now)
-	case c != nil && sess.queue.len() == 0 && sess.unacked < c.quota && c.pending() <= s.cfg.MaxOutboxBytes:
+	case c != nil && sess.queue.len() == 0 && sess.again == 0 && sess.unacked < c.quota && sess.bytes < s.cfg.MaxQueuedBytes && c.pending() <= s.cfg.MaxOutboxBytes:
 		taken = sess.dispatch(c, b, f, b.now)
 	default:
 		f.m = m.keep()
@@ -205,5 +222,11 @@ func (g *merger) grow() {
 // drop counts and reports a message that clientID does not get. No lock is held.
 func (s *Server) drop(clientID string, m *Message, why DropReason) {
 	s.count.dropped[why].Add(1)
-	s.hooks.drop(clientID, m, why)
+	s.reportDrop(clientID, m, why)
+}
+
+func (s *Server) reportDrop(clientID string, m *Message, why DropReason) {
+	for _, h := range s.hooks.dropped {
+		s.shield("a hook", func() { h.Dropped(clientID, m, why) })
+	}
 }

@@ -49,7 +49,7 @@ func (s *Server) serveLoop(nc *net.TCPConn) bool {
 func (s *Server) pickLoop() *loop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.cfg.EventLoops < 0 || s.cfg.mayWait() {
+	if s.closed || s.cfg.EventLoops < 0 || s.slow {
 		return nil
 	}
 	if s.loops == nil {
@@ -65,7 +65,7 @@ func (s *Server) pickLoop() *loop {
 			}
 			l.ev = ev
 			s.loops = append(s.loops, l)
-			s.spawn(func() {
+			s.spawnLocked(func() {
 				if err := ev.Run(); err != nil {
 					s.log.Error("broker: an event loop ended", "err", err)
 				}

@@ -45,6 +45,7 @@ func (s *Server) serveNet(nc net.Conn, meta *connInfo) {
 	err := d.read(s, c)
 	d.close()
 	c.gone(err)
+	_ = nc.Close() // the layers above the socket
 }
 
 // describe finds out what nc is.
@@ -135,6 +136,19 @@ func (d *netDriver) close() {
 		d.closed = true
 		d.moved.Signal()
 		d.mu.Unlock()
-		_ = d.nc.Close()
+		cut(d.nc)
 	})
+}
+
+// cut closes a connection without a word and without waiting; Close of TLS and
+// WebSocket connections has both.
+func cut(nc net.Conn) {
+	switch t := nc.(type) {
+	case *tls.Conn:
+		_ = t.NetConn().Close()
+	case *wsConn:
+		t.cut()
+	default:
+		_ = nc.Close()
+	}
 }

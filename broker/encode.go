@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/thinghub/thinghub/internal/packet"
@@ -22,7 +23,8 @@ type frame struct {
 
 func (fs *frames) get(f *flight, v packet.Version, now time.Time) *frame {
 	if fs.m != f.m {
-		fs.m, fs.have = f.m, 0
+		fs.reset()
+		fs.m = f.m
 	}
 	i := int(f.qos) * 2
 	if f.retain {
@@ -34,17 +36,23 @@ func (fs *frames) get(f *flight, v packet.Version, now time.Time) *frame {
 	fr := &fs.v[i]
 	if fs.have&(1<<i) == 0 {
 		fs.have |= 1 << i
-		if cap(fr.b) > flushAt {
-			fr.b = nil
-		}
+
 		fill(&fs.pub, f, v, now)
 		fr.b, fr.idAt = fs.pub.Append(fr.b[:0], v)
 	}
 	return fr
 }
 
-// reset forgets the message, so that the next one at the same address is encoded.
-func (fs *frames) reset() { fs.m, fs.have = nil, 0 }
+// reset forgets the message, so that the next one at the same address is encoded,
+// and the memory of large ones.
+func (fs *frames) reset() {
+	for have := fs.have; have != 0; have &= have - 1 {
+		if fr := &fs.v[bits.TrailingZeros16(have)]; cap(fr.b) > flushAt {
+			fr.b = nil
+		}
+	}
+	fs.m, fs.have = nil, 0
+}
 
 // fill sets p to the PUBLISH that carries f, without subscription identifiers and
 // alias.
@@ -89,7 +97,9 @@ func (c *conn) appendPublish(b *batch, f *flight, dup bool, now time.Time) bool 
 			return false
 		}
 		o.b = append(o.b, fr.b...)
-		idAt = start + fr.idAt
+		if idAt = fr.idAt; idAt >= 0 {
+			idAt += start
+		}
 	} else {
 		var own packet.Publish
 		p := &own
@@ -110,11 +120,14 @@ func (c *conn) appendPublish(b *batch, f *flight, dup bool, now time.Time) bool 
 				c.useAlias(p)
 			}
 		}
-		if c.maxPacket > 0 && p.Size(c.ver) > c.maxPacket {
-			c.forgetAlias(p)
+		// An alias that is set makes the packet larger, so it has to fit without.
+		if c.maxPacket > 0 && p.Size(c.ver) > c.maxPacket && !(c.forgetAlias(p) && p.Size(c.ver) <= c.maxPacket) {
 			return false
 		}
 		o.b, idAt = p.Append(o.b, c.ver)
+	}
+	if idAt < 0 && f.qos > 0 {
+		return false // larger than MQTT allows: nothing was appended
 	}
 	if f.qos > 0 {
 		o.b[idAt], o.b[idAt+1] = byte(f.pid>>8), byte(f.pid)
@@ -144,9 +157,12 @@ func (c *conn) useAlias(p *packet.Publish) {
 	p.Props.SetTopicAlias(id)
 }
 
-// forgetAlias takes back an alias that useAlias gave to a packet that is not sent.
-func (c *conn) forgetAlias(p *packet.Publish) {
-	if len(p.Topic) > 0 && p.Props.Has(packet.PropTopicAlias) {
-		delete(c.outAliases, stringOf(p.Topic))
+// forgetAlias takes back an alias that useAlias set with this packet, if it did.
+func (c *conn) forgetAlias(p *packet.Publish) bool {
+	if len(p.Topic) == 0 || !p.Props.Has(packet.PropTopicAlias) {
+		return false
 	}
+	delete(c.outAliases, stringOf(p.Topic))
+	p.Props.Remove(packet.PropTopicAlias)
+	return true
 }

@@ -18,9 +18,9 @@ type exchange struct {
 	req    *connectRequest
 }
 
-func (e *exchange) close() {
+func (e *exchange) close(s *Server) {
 	if e != nil && e.x != nil {
-		e.x.Close()
+		s.shield("an authenticator", e.x.Close)
 		e.x = nil
 	}
 }
@@ -57,6 +57,11 @@ func (c *conn) step(b *batch, x auth.Exchanger, data []byte) {
 		return c.authorizeConnect(ctx, id, e.req, err)
 	}, func(b *batch, err error) error {
 		if c.phase.Load() == phaseClosed {
+			e.close(c.srv)
+			c.exchange = nil
+			if !e.again {
+				c.closeAuthz()
+			}
 			return nil
 		}
 		return c.stepped(b, e, reply, id, err)
@@ -71,18 +76,24 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 		c.sendAuth(b, ContinueAuthentication, e.method, reply)
 		return nil
 	}
-	c.exchange.close()
+	e.close(c.srv)
 	c.exchange = nil
 	if !e.again {
 		return c.admit(b, id, reply, err)
 	}
 	if err != nil {
 		// A failed re-authentication ends the connection [MQTT-4.12.1-2].
-		if ReasonOf(err) == UnspecifiedError {
+		switch ReasonOf(err) {
+		case UnspecifiedError:
 			c.srv.log.Warn("broker: re-authentication failed", "client", c.conn.ClientID, "err", err)
+			err = NotAuthorized
+		case BadUserNameOrPassword, Banned: // which DISCONNECT cannot say
 			err = NotAuthorized
 		}
 		return err
+	}
+	if id.Principal != c.id.Principal {
+		return refuse(NotAuthorized, "re-authentication as somebody else") // the session is the other's
 	}
 	c.reauthorize(id)
 	c.sendAuth(b, Success, e.method, reply)
@@ -131,6 +142,9 @@ func (c *conn) onAuth(b *batch, body []byte) error {
 			return refuse(ProtocolError, "re-authentication during an exchange")
 		}
 		creds := auth.Credentials{ClientID: c.conn.ClientID, Username: c.conn.Username, RemoteAddr: c.conn.RemoteAddr, ProtocolVersion: byte(c.ver), Method: method, Data: data}
+		if info := c.drv.info(); info.creds != nil {
+			info.creds(&creds)
+		}
 		c.exchange = &exchange{method: method, again: true, req: &connectRequest{creds: creds}}
 	default:
 		return refuse(ProtocolError, "AUTH with reason 0x%02X, clients send 0x18 or 0x19", a.Code)

@@ -10,7 +10,8 @@ import (
 //
 // Hooks are called on the goroutine that does the work, also on event loops, many
 // at once: they must return quickly and must not call back into the connection
-// they are told about. What they are given is valid during the call.
+// they are told about. What they are given is valid during the call. A panic of a
+// hook is logged and goes no further.
 type Hook any
 
 // HookConnected is told that a client was accepted, before it is sent anything.
@@ -90,10 +91,4 @@ func newHooks(list []Hook) (h hooks) {
 		}
 	}
 	return h
-}
-
-func (h *hooks) drop(clientID string, m *Message, why DropReason) {
-	for _, k := range h.dropped {
-		k.Dropped(clientID, m, why)
-	}
 }

@@ -15,11 +15,14 @@ type hostSub struct {
 	fn  func(*Message)
 	sub subscription
 
-	mu      sync.Mutex
-	ready   *sync.Cond
-	queue   deque[*Message]
-	bytes   int
-	stopped bool
+	mu       sync.Mutex
+	ready    *sync.Cond
+	retained deque[*Message] // come first and do not count against the bounds
+	loaded   bool            // retained is complete
+	queue    deque[*Message]
+	bytes    int  // of queue
+	entered  bool // in the tree
+	stopped  bool
 }
 
 // Subscribe calls fn for every message that matches filter, retained ones first,
@@ -29,8 +32,11 @@ type hostSub struct {
 // When fn is slow, up to Config.MaxQueuedMessages messages and
 // Config.MaxQueuedBytes wait; more are dropped and counted as "host_queue_full".
 // stop ends the subscription; what still waits is not delivered. It does not wait
-// for fn and may be called from it, repeatedly. "$share/group/filter" joins a
-// shared group is not supported: the error says so.
+// for fn and may be called from it, repeatedly. ctx bounds the call, not the
+// subscription. fn must not call Close or Shutdown, which wait for it.
+//
+// Errors: TopicFilterInvalid for a bad filter, SharedNotSupported for
+// "$share/...", ErrClosed, or what the retained store or Broker returned.
 func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)) (stop func(), err error) {
 	_, _, shared, err := topic.ParseShared(filter)
 	if err != nil {
@@ -49,24 +55,30 @@ func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)
 		s.interest.remove(ctx, filter, "")
 		return nil, ErrClosed
 	}
-	// The lock keeps live messages behind the retained ones.
 	h.mu.Lock()
+	if h.stopped { // the server was closed meanwhile
+		h.mu.Unlock()
+		return nil, ErrClosed
+	}
 	s.tree.Add(filter, &h.sub)
+	s.count.subscriptions.Add(1)
+	h.entered = true
+	h.mu.Unlock()
+	var retained deque[*Message]
 	now := time.Now()
 	for m, err := range s.cfg.Retained.Match(ctx, filter) {
 		if err != nil {
-			h.mu.Unlock()
 			h.stop()
 			return nil, err
 		}
 		if !m.expired(now) {
-			h.queue.push(m)
-			h.bytes += m.size()
+			retained.push(m)
 		}
 	}
+	h.mu.Lock()
+	h.retained, h.loaded = retained, true
 	h.ready.Signal()
 	h.mu.Unlock()
-	s.count.subscriptions.Add(1)
 	return h.stop, nil
 }
 
@@ -90,17 +102,22 @@ func (s *Server) addHost(h *hostSub) bool {
 func (h *hostSub) run() {
 	for {
 		h.mu.Lock()
-		for h.queue.len() == 0 && !h.stopped {
+		for !h.stopped && (!h.loaded || h.retained.len()+h.queue.len() == 0) {
 			h.ready.Wait()
 		}
 		if h.stopped {
 			h.mu.Unlock()
 			return
 		}
-		m := h.queue.pop()
-		h.bytes -= m.size()
+		var m *Message
+		if h.retained.len() > 0 {
+			m = h.retained.pop()
+		} else {
+			m = h.queue.pop()
+			h.bytes -= m.size()
+		}
 		h.mu.Unlock()
-		h.fn(m)
+		h.srv.shield("a handler of the host", func() { h.fn(m) })
 	}
 }
 
@@ -127,18 +144,21 @@ func (h *hostSub) push(m *Message) {
 
 func (h *hostSub) stop() {
 	h.mu.Lock()
-	was := h.stopped
+	was, entered := h.stopped, h.entered
 	h.stopped = true
 	h.queue.clear()
+	h.retained.clear()
 	h.ready.Signal()
 	h.mu.Unlock()
 	if was {
 		return
 	}
 	s := h.srv
-	s.tree.Remove(h.sub.filter, &h.sub)
+	if entered {
+		s.tree.Remove(h.sub.filter, &h.sub)
+		s.count.subscriptions.Add(-1)
+	}
 	s.interest.remove(s.ctx, h.sub.filter, "")
-	s.count.subscriptions.Add(-1)
 	s.mu.Lock()
 	delete(s.hosts, h)
 	s.mu.Unlock()

@@ -1,11 +1,16 @@
 package broker
 
 import (
+	"cmp"
+	"fmt"
 	"iter"
+	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/thinghub/thinghub/internal/packet"
+	"github.com/thinghub/thinghub/internal/topic"
 )
 
 // QoS is a quality of service: 0 at most once, 1 at least once, 2 exactly once.
@@ -79,6 +84,7 @@ type Message struct {
 	emptyType bool   // a Content Type was sent and is empty
 	batch     *batch // the read batch that carries the message, if any
 	kept      *Message
+	fanned    bool // brought to the local subscribers
 	matched   bool // somebody had a matching subscription
 }
 
@@ -91,10 +97,52 @@ func (m *Message) AddUserProperty(key, value string) {
 	m.user = packet.AppendUserProperty(m.user[:len(m.user):len(m.user)], key, value)
 }
 
+// Validate reports what would make a message unfit to be sent: a bad topic or
+// response topic, a QoS above 2, text that is not UTF-8 or longer than 65,535 bytes,
+// a payload above MQTT's limit. The error names the field.
+func (m *Message) Validate() error {
+	if err := topic.CheckName(m.Topic); err != nil {
+		return err // which names it
+	}
+	if m.QoS > ExactlyOnce {
+		return fmt.Errorf("QoS is %d, expected 0, 1 or 2", m.QoS)
+	}
+	if m.ResponseTopic != "" {
+		if err := topic.CheckName(m.ResponseTopic); err != nil {
+			return fmt.Errorf("ResponseTopic: %w", err)
+		}
+	}
+	if err := checkText("ContentType", m.ContentType); err != nil {
+		return err
+	}
+	if len(m.CorrelationData) > math.MaxUint16 {
+		return fmt.Errorf("CorrelationData has %d bytes, at most %d can be sent", len(m.CorrelationData), math.MaxUint16)
+	}
+	for k, v := range m.UserProperties() {
+		if err := cmp.Or(checkText("user property name", k), checkText("user property value", v)); err != nil {
+			return err
+		}
+	}
+	if n := m.size(); n > packet.MaxRemaining-64 {
+		return fmt.Errorf("message of %d bytes, MQTT allows %d", n, packet.MaxRemaining)
+	}
+	return nil
+}
+
+func checkText(field, s string) error {
+	switch {
+	case len(s) > math.MaxUint16:
+		return fmt.Errorf("%s has %d bytes, at most %d can be sent", field, len(s), math.MaxUint16)
+	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
+		return fmt.Errorf("%s %q is not UTF-8 without U+0000", field, clip(s))
+	}
+	return nil
+}
+
 // Clone returns a copy that shares no memory with m and may be kept and modified.
 func (m *Message) Clone() *Message {
 	c := *m
-	c.batch, c.kept, c.matched = nil, nil, false
+	c.batch, c.kept, c.fanned, c.matched = nil, nil, false, false
 	// One allocation backs all texts and bytes of the copy.
 	n := len(m.Topic) + len(m.ContentType) + len(m.ResponseTopic) + len(m.Origin.ClientID) +
 		len(m.Payload) + len(m.CorrelationData) + len(m.user)
@@ -122,7 +170,7 @@ func (m *Message) Clone() *Message {
 // As returns a shallow copy of m that is routed as a new message of the given origin.
 func (m *Message) As(o Origin) *Message {
 	c := *m
-	c.batch, c.kept, c.matched, c.Origin = nil, nil, false, o
+	c.batch, c.kept, c.fanned, c.matched, c.Origin = nil, nil, false, false, o
 	return &c
 }
 

@@ -6,11 +6,24 @@ import "sync"
 // batch: large enough to make writes rare, small enough to stay in cache.
 const flushAt = 64 << 10
 
+// maxRefills is how often an event loop fills one outbox from the session's queue
+// before it looks after other connections.
+const maxRefills = 16
+
 // An outbuf holds the bytes that wait for a connection's socket. Connections at
 // rest have none.
 type outbuf struct {
 	b   []byte
 	off int // written so far
+}
+
+// compact moves what waits to the front when that frees half of the memory. Nobody
+// is writing from it.
+func (o *outbuf) compact() {
+	if o.off > len(o.b)/2 {
+		o.b = o.b[:copy(o.b, o.b[o.off:])]
+		o.off = 0
+	}
 }
 
 var outbufPool = sync.Pool{New: func() any { return &outbuf{b: make([]byte, 0, 2048)} }}
@@ -63,18 +76,28 @@ func (c *conn) flush() {
 		s.mu.Unlock()
 		return
 	}
-	if c.out == nil && !c.closing && s.queue.len() == 0 {
+	if c.out == nil && !c.closing && !s.owes() {
 		s.mu.Unlock()
 		return
 	}
 	c.writing = true
 	if c.drv.blocking() {
-		s.mu.Unlock()
-		c.srv.spawn(c.writeOut)
+		if s.mu.Unlock(); !c.srv.spawn(c.writeOut) {
+			c.unwritten()
+		}
 		return
 	}
 	s.mu.Unlock()
 	c.writeOut()
+}
+
+// unwritten lets go of the outbox of a server that is closed: its connections are
+// being cut.
+func (c *conn) unwritten() {
+	s := c.lock()
+	c.writing, c.broken = false, true
+	c.dropOut()
+	s.mu.Unlock()
 }
 
 // writeOut is the one writer of the moment: c.writing is set and it clears it. On a
@@ -83,14 +106,29 @@ func (c *conn) flush() {
 // something to write.
 func (c *conn) writeOut() {
 	s := c.lock()
-	for !c.broken {
+	for refills := 0; !c.broken; {
 		if c.pending() == 0 {
-			if c.closing || s.conn != c || !s.pump(c) {
+			if c.closing || s.conn != c {
+				break
+			}
+			if refills++; refills > maxRefills && !c.drv.blocking() && s.owes() {
+				c.writing, c.full = false, true // as if: others have their turn
+				s.unlock()
+				c.drv.arm()
+				return
+			}
+			if c.asker != nil {
+				s.askNext(c)
+			}
+			if !s.pump(c) && !s.replay(c) && c.pending() == 0 { // replay let others append
 				break
 			}
 			continue
 		}
 		p := c.out.b[c.out.off:]
+		if c.drv.blocking() {
+			p = p[:min(len(p), flushAt)] // so that progress shows
+		}
 		s.unlock()
 		n, err := c.drv.write(p)
 		if n > 0 {
@@ -106,11 +144,7 @@ func (c *conn) writeOut() {
 			c.progress = true
 		}
 		if n < len(p) {
-			// Full. Move the rest to the front when that frees half of the memory.
-			if o := c.out; o.off > len(o.b)/2 {
-				o.b = o.b[:copy(o.b, o.b[o.off:])]
-				o.off = 0
-			}
+			c.out.compact()
 			c.writing, c.full = false, true
 			s.mu.Unlock()
 			c.drv.arm()
@@ -118,20 +152,22 @@ func (c *conn) writeOut() {
 		}
 		if c.pending() == 0 {
 			c.dropOut()
+		} else if c.out.off >= flushAt {
+			c.out.compact()
 		}
 	}
 	c.writing = false
 	c.dropOut()
-	broken, finish, resume := c.broken, c.closing, c.paused
-	c.paused = c.paused && broken
+	broken, finish := c.broken, c.closing
+	if !broken {
+		c.unholdLocked(holdOutbox)
+	}
 	s.unlock()
 	switch {
 	case broken:
 		c.drv.close()
 	case finish:
 		c.drv.finish()
-	case resume:
-		c.drv.resume()
 	}
 }
 

@@ -50,7 +50,9 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 			return err
 		}
 	}
-	b.received[p.QoS]++
+	if s.slow {
+		b.flush() // what others wait for does not wait with us
+	}
 	err := c.allowPublish(m)
 	if err == nil {
 		err = s.route(m)
@@ -58,8 +60,9 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 	if err != nil {
 		err = s.refusePublish(m, err)
 	} else {
+		b.received[p.QoS]++
 		for _, h := range s.hooks.published {
-			h.Published(m)
+			s.shield("a hook", func() { h.Published(m) })
 		}
 	}
 	return c.acknowledge(b, p, m, err)
@@ -110,8 +113,8 @@ func (c *conn) receiveExactlyOnce(b *batch, pid uint16) (again bool, err error) 
 		c.appendAck(b, packet.TypePubrec, pid, nil)
 		return true, nil
 	}
-	if c.ver == packet.V5 && sess.inbound.len() >= c.srv.cfg.ReceiveMaximum {
-		return false, refuse(ReceiveMaximumExceeded, "%d QoS 2 messages are unfinished, the Receive Maximum is %d", sess.inbound.len()+1, c.srv.cfg.ReceiveMaximum)
+	if n := sess.inbound.len() - sess.carried; c.ver == packet.V5 && n >= c.srv.cfg.ReceiveMaximum {
+		return false, refuse(ReceiveMaximumExceeded, "%d QoS 2 messages are unfinished, the Receive Maximum is %d", n+1, c.srv.cfg.ReceiveMaximum)
 	}
 	sess.inbound.add(pid)
 	return false, nil
@@ -149,12 +152,13 @@ func (s *Server) refusePublish(m *Message, err error) error {
 		return err
 	}
 	// PUBACK has no code for it.
-	return refuse(UnspecifiedError, "%s", err)
+	return refuse(UnspecifiedError, "%s", reasonText(err))
 }
 
 // acknowledge is the one place that answers a PUBLISH [MQTT-4.3.2-4, 4.3.3-8].
-// 3.1.1 has no negative answer: a refused message is acknowledged, or the
-// connection ends (Config.CloseOnDenied) [MQTT-3.3.5-2].
+// 3.1.1 has no negative answer: a message that was refused on purpose is
+// acknowledged, or ends the connection (Config.CloseOnDenied) [MQTT-3.3.5-2]; one
+// that could not be routed ends it, so that the client sends it again.
 func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) error {
 	if err != nil && c.srv.cfg.CloseOnDenied && ReasonOf(err) == NotAuthorized {
 		return err
@@ -167,16 +171,27 @@ func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) e
 		t = packet.TypePubrec
 	}
 	answer := err
+	var lost error
 	if c.ver == packet.V311 {
 		answer = nil
-	} else if err == nil && !m.matched {
+		if err != nil && !onPurpose(ReasonOf(err)) {
+			lost = err
+		}
+	} else if err == nil && m.fanned && !m.matched && c.srv.local {
 		answer = NoMatchingSubscribers
 	}
 	sess := c.lock()
-	if p.QoS == 2 && answer != nil && ReasonOf(answer) >= UnspecifiedError && sess.conn == c {
+	if p.QoS == 2 && (lost != nil || ReasonOf(answer) >= UnspecifiedError) && sess.conn == c {
 		sess.inbound.remove(p.PacketID) // the exchange ends here [MQTT-4.3.3-9]
 	}
-	c.appendAck(b, t, p.PacketID, answer)
+	if lost == nil {
+		c.appendAck(b, t, p.PacketID, answer)
+	}
 	sess.unlock()
-	return nil
+	return lost
+}
+
+// onPurpose tells refusals of the message itself from failures on its way.
+func onPurpose(r ReasonCode) bool {
+	return r == NotAuthorized || r == TopicNameInvalid || r == QuotaExceeded || r == PayloadFormatInvalid
 }

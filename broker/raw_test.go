@@ -60,7 +60,9 @@ type raw struct {
 	t  testing.TB
 	nc net.Conn
 	v  packet.Version
-	in []byte
+	in []byte // received and not looked at yet
+
+	buf []byte
 }
 
 func dial(t testing.TB, addr string, v packet.Version) *raw {
@@ -111,7 +113,6 @@ type frame struct {
 // next returns the next packet, or an error when none comes within d.
 func (r *raw) next(d time.Duration) (frame, error) {
 	_ = r.nc.SetReadDeadline(time.Now().Add(d))
-	buf := make([]byte, 64<<10)
 	for {
 		if h, ok, err := packet.ParseHeader(r.in, r.v); err != nil {
 			return frame{}, err
@@ -120,8 +121,11 @@ func (r *raw) next(d time.Duration) (frame, error) {
 			r.in = r.in[h.Size:]
 			return f, nil
 		}
-		n, err := r.nc.Read(buf)
-		r.in = append(r.in, buf[:n]...)
+		if r.buf == nil {
+			r.buf = make([]byte, 64<<10)
+		}
+		n, err := r.nc.Read(r.buf)
+		r.in = append(r.in, r.buf[:n]...)
 		if n == 0 && err != nil {
 			return frame{}, err
 		}

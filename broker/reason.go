@@ -137,6 +137,16 @@ func ReasonOf(err error) ReasonCode {
 	return UnspecifiedError
 }
 
+// codeFor is the reason code of an error as packets of type t may carry it; those
+// that have no such code say UnspecifiedError.
+func codeFor(t packet.Type, err error) byte {
+	code := byte(ReasonOf(err))
+	if !packet.ValidReason(t, code, true) {
+		return byte(UnspecifiedError)
+	}
+	return code
+}
+
 // reasonText is the sentence of an error that may be shown to a client: only what
 // was written for it, never the text of a host's internal error.
 func reasonText(err error) string {

@@ -50,6 +50,8 @@ type RetainedStore interface {
 	// Delete removes the retained message of topic; there may be none.
 	Delete(ctx context.Context, topic string) error
 	// Match yields the retained messages whose topics match filter. The messages
-	// must not be modified.
+	// must not be modified. One that expired may be yielded or not; removing it is
+	// the store's affair. The reader may take its time between two messages, as a
+	// slow client does, and may use the store meanwhile: no lock may be held then.
 	Match(ctx context.Context, filter string) iter.Seq2[*Message, error]
 }

@@ -3,8 +3,10 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +29,10 @@ type Server struct {
 	sessions sessionTable
 	serials  atomic.Uint32
 	timers   timers
+	batches  sync.Pool // of *batch
 	start    time.Time
+	slow     bool // a seam may wait: Config.mayWait
+	local    bool // the Broker is the default one
 
 	ctx     context.Context // ends with Close; for work nobody else bounds
 	cancel  context.CancelFunc
@@ -56,11 +61,13 @@ func NewServer(cfg Config) (*Server, error) {
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, hosts: map[*hostSub]struct{}{},
 		idle: make(chan struct{}, 1),
 	}
+	s.slow = s.cfg.mayWait()
 	s.sessions.byID = map[string]*session{}
 	s.timers.wake = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if m, ok := cfg.Broker.(*Memory); ok {
 		m.bind(s.deliver)
+		s.local = true
 	} else {
 		s.interest.broker = cfg.Broker
 	}
@@ -73,43 +80,85 @@ func (s *Server) clock() int64 { return int64(time.Since(s.start)) + 1 }
 // since converts a time to the server's clock.
 func (s *Server) since(t time.Time) int64 { return int64(t.Sub(s.start)) + 1 }
 
-// route is the one door for messages: clients', wills and the server's own.
-func (s *Server) route(m *Message) error {
+// Route hands m to Config.Router, as the server does with everything clients
+// publish: the door for messages of the host and of other rooms. m is valid until
+// Route returns.
+func (s *Server) Route(ctx context.Context, m *Message) error {
 	if s.cfg.Router != nil {
-		return s.cfg.Router.Route(s.ctx, m)
+		return s.cfg.Router.Route(ctx, m)
 	}
-	return s.Publish(s.ctx, m)
+	return s.Publish(ctx, m)
 }
 
+func (s *Server) route(m *Message) error { return s.Route(s.ctx, m) }
+
 // Run does the server's background work (timers, $SYS topics, messages from other
-// hubs) until ctx ends or the server is closed. It returns the Broker's error if
-// that ended first.
+// hubs) until ctx ends or the server is closed. A Broker that ends before that is
+// logged; its error is returned when Run is over.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel)
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(func() { s.timers.run(ctx, s.clock) })
+	wg.Go(func() { s.timers.run(ctx, s.clock, s.fire) })
 	if s.cfg.SysInterval > 0 {
 		wg.Go(func() { s.sysTopics(ctx) })
 	}
 	err := s.cfg.Broker.Run(ctx, s.deliver)
 	if ctx.Err() != nil {
 		err = nil
+	} else {
+		s.log.Error("broker: the Broker ended before the server", "err", err)
+		<-ctx.Done()
 	}
-	cancel()
 	wg.Wait()
 	return err
 }
 
-// spawn runs f on a goroutine that Close waits for.
-func (s *Server) spawn(f func()) {
+// fire runs what is due. Wills and ended sessions reach the host's seams; where
+// these may wait, the other deadlines do not wait with them.
+func (s *Server) fire(t timed, now int64) {
+	if s.slow {
+		s.spawn(func() { t.due(now) })
+		return
+	}
+	t.due(now)
+}
+
+// spawn runs f on a goroutine that Close waits for; false when it may be waiting
+// already.
+func (s *Server) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.spawnLocked(f)
+	return true
+}
+
+// spawnLocked is spawn where mu is held and the server is not closed.
+func (s *Server) spawnLocked(f func()) {
 	s.wg.Add(1)
 	go func() {
 		defer s.wg.Done()
 		f()
 	}()
+}
+
+// shield calls foreign code (a hook, an authorizer, a handler of the host) where a
+// panic would end more than one connection: it is logged and goes no further.
+func (s *Server) shield(what string, f func()) {
+	defer s.rescue(what)
+	f()
+}
+
+// rescue is deferred; see shield.
+func (s *Server) rescue(what string) {
+	if r := recover(); r != nil {
+		s.log.Error("broker: panic in "+what, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+	}
 }
 
 // Serve accepts MQTT connections from l until the server or l is closed; it closes
@@ -209,11 +258,11 @@ func (s *Server) openConns() int {
 	return len(s.conns)
 }
 
-// remember enters a connection; false when the server is closed.
+// remember enters a connection; false when the server is closed or about to be.
 func (s *Server) remember(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.closing.Load() {
 		return false
 	}
 	s.conns[c] = struct{}{}
@@ -242,12 +291,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stopListening() {
 		c.close(refuse(ServerShuttingDown, "the server is shutting down"))
 	}
+	// The timers end lingering, if Run is still there to run them.
+	late := time.NewTimer(2 * linger)
+	defer late.Stop()
 	var err error
-	for err == nil && s.openConns() > 0 {
+	for over := false; !over && s.openConns() > 0; {
 		select {
 		case <-s.idle:
+		case <-late.C:
+			for _, c := range s.stopListening() {
+				c.drv.close()
+			}
+		case <-s.ctx.Done(): // somebody else's Close or Shutdown is further
+			over = true
 		case <-ctx.Done():
-			err = ctx.Err()
+			err, over = ctx.Err(), true
 		}
 	}
 	s.end()

@@ -36,12 +36,15 @@ type session struct {
 	issued  uint32 // how many were given out
 
 	inflight deque[flight] // sent, in order, not fully acknowledged
-	unacked  int           // live entries of inflight: what counts against Receive Maximum
+	live     int           // entries of inflight that are not completed
+	again    int           // those that are to be sent again on this connection
+	unacked  int           // those that count against the client's Receive Maximum
 	queue    deque[flight] // not sent yet
-	bytes    int           // of the queue's bounded entries
-	bounded  int           // entries of the queue that count against the bounds
+	bytes    int           // of the messages in both, as far as they are copies
+	replays  *replayer     // retained messages it is owed, nil for none
 
 	inbound idSet // QoS 2 ids received and not released
+	carried int   // how many of them when the connection began: they do not count against its quota
 
 	will     *will
 	willAt   int64 // when a delayed will is due, on the server's clock
@@ -69,7 +72,7 @@ func (s *session) unlock() {
 	s.notes = nil
 	s.mu.Unlock()
 	for _, n := range notes {
-		s.srv.hooks.drop(s.id, n.m, n.why)
+		s.srv.reportDrop(s.id, n.m, n.why)
 	}
 }
 
@@ -93,7 +96,10 @@ type flight struct {
 	state  uint8       // of the above
 	qos    byte        // of this leg
 	retain bool        // RETAIN flag of this leg
-	exempt bool        // retained message sent on subscribing: not bounded
+	again  bool        // to be sent again on this connection
+	counts bool        // against Receive Maximum
+	asked  bool        // the authorizer allowed it: of connections that ask first
+	exempt bool        // m is the retained store's: no copy, not bounded
 }
 
 // nextID returns a packet id that is not in flight [MQTT-2.2.1-3].
@@ -144,10 +150,10 @@ func (s *session) find(pid uint16) int {
 
 // compact removes completed entries from behind an old one that is not.
 func (s *session) compact() {
-	if s.inflight.len() < 2*s.unacked+64 {
+	if s.inflight.len() < 2*s.live+64 {
 		return
 	}
-	live := deque[flight]{buf: make([]flight, 0, s.unacked+1)}
+	live := deque[flight]{buf: make([]flight, 0, s.live+1)}
 	for i := range s.inflight.len() {
 		if f := s.inflight.at(i); f.state != completed {
 			live.buf = append(live.buf, *f)
@@ -159,25 +165,39 @@ func (s *session) compact() {
 // complete ends the exchange of entry i and frees its place in the quota.
 func (s *session) complete(i int) {
 	f := s.inflight.at(i)
-	f.state = completed
-	f.m, f.group, f.more = nil, nil, nil
-	s.unacked--
+	s.release(f)
+	f.state, f.group = completed, nil
+	s.live--
+	if f.counts {
+		s.unacked--
+	}
+	if f.again {
+		s.again--
+	}
 	for s.inflight.len() > 0 && s.inflight.at(0).state == completed {
 		s.inflight.pop()
 	}
 }
 
+// release lets go of a message in flight that need not be sent again.
+func (s *session) release(f *flight) {
+	if f.m != nil && !f.exempt {
+		s.bytes -= f.m.size()
+	}
+	f.m, f.more = nil, nil
+}
+
 // pump sends what waits in the queue as far as quota and outbox allow. It reports
 // whether it appended anything. mu is held and s.conn is set.
 func (s *session) pump(c *conn) bool {
-	if s.queue.len() == 0 {
+	if s.again+s.queue.len() == 0 {
 		return false
 	}
-	sent := false
 	now := time.Now()
-	for s.queue.len() > 0 && c.pending() < flushAt {
+	sent := s.sendAgain(c, now)
+	for s.again == 0 && s.queue.len() > 0 && c.pending() < flushAt {
 		f := s.queue.at(0)
-		if f.qos > 0 && s.unacked >= c.quota {
+		if f.qos > 0 && s.unacked >= c.quota || c.asker != nil && !f.asked {
 			break
 		}
 		m := s.dequeue()
@@ -211,6 +231,7 @@ func (s *session) dispatch(c *conn, b *batch, f *flight, now time.Time) bool {
 	if f.qos == 0 {
 		return true
 	}
+	f.counts = true
 	f.state = wantPuback
 	if f.qos == 2 {
 		f.state = wantPubrec
@@ -219,11 +240,13 @@ func (s *session) dispatch(c *conn, b *batch, f *flight, now time.Time) bool {
 	switch {
 	case !s.durable && e.group == nil:
 		e.m, e.more = nil, nil // never sent again
-	case !e.exempt: // a retained message is the store's and needs no copy
+	case !e.exempt:
 		e.m = f.m.keep()
+		s.bytes += e.m.size()
 	}
 	s.compact()
 	s.inflight.push(e)
+	s.live++
 	s.unacked++
 	s.srv.count.inFlight.Add(1)
 	return true
@@ -235,21 +258,16 @@ func (s *session) dispatch(c *conn, b *batch, f *flight, now time.Time) bool {
 func (s *session) enqueue(f flight) (taken, disconnect bool) {
 	cfg := &s.srv.cfg
 	n := f.m.size()
-	if !f.exempt {
-		for s.bounded > 0 && cfg.Overflow == DropOldest && (s.bounded >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes) {
-			if s.queue.at(0).exempt {
-				break // retained messages still to be replayed are in front
-			}
-			old := s.dequeue()
-			s.note(old.m, DropQueueFull)
-		}
-		if s.bounded >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes {
-			s.note(f.m, DropQueueFull)
-			return false, cfg.Overflow == DisconnectClient
-		}
-		s.bounded++
-		s.bytes += n
+	full := func() bool { return s.queue.len() >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes }
+	for s.queue.len() > 0 && cfg.Overflow == DropOldest && full() {
+		old := s.dequeue()
+		s.note(old.m, DropQueueFull)
 	}
+	if full() {
+		s.note(f.m, DropQueueFull)
+		return false, cfg.Overflow == DisconnectClient
+	}
+	s.bytes += n
 	s.queue.push(f)
 	s.srv.count.queued.Add(1)
 	return true, false
@@ -257,38 +275,108 @@ func (s *session) enqueue(f flight) (taken, disconnect bool) {
 
 func (s *session) dequeue() flight {
 	f := s.queue.pop()
-	if !f.exempt {
-		s.bounded--
-		s.bytes -= f.m.size()
-	}
+	s.bytes -= f.m.size()
 	s.srv.count.queued.Add(-1)
 	return f
 }
 
-// resume brings a new connection up to date: what was in flight is sent again with
-// DUP 1 in its order, PUBREL where PUBREC came, then the queue [MQTT-4.4.0-1,
-// MQTT-4.6.0-1]. mu is held, CONNACK is in the outbox.
-func (s *session) resume(c *conn) {
-	now := time.Now()
-	lost := 0
-	for i := 0; i < s.inflight.len(); i++ {
+// owes reports whether something waits for the connection.
+func (s *session) owes() bool { return s.again > 0 || s.queue.len() > 0 || s.replays != nil }
+
+// resume makes everything in flight to be sent again on a new connection, whose
+// quota is full [MQTT-4.4.0-1, 4.9.0-1]. mu is held.
+func (s *session) resume() {
+	s.unacked, s.again = 0, s.live
+	for i := range s.inflight.len() {
 		f := s.inflight.at(i)
-		switch f.state {
-		case wantPubcomp:
+		f.again, f.counts, f.asked = f.state != completed, false, false
+	}
+}
+
+// sendAgain sends what is owed from an earlier connection, in its order and with
+// DUP 1, PUBREL where PUBREC came, as far as quota and outbox allow
+// [MQTT-4.4.0-1, 4.6.0-1]. It reports whether it appended anything. mu is held.
+func (s *session) sendAgain(c *conn, now time.Time) (sent bool) {
+	for i := 0; s.again > 0 && i < s.inflight.len() && c.pending() < flushAt; i++ {
+		f := s.inflight.at(i)
+		if !f.again {
+			continue
+		}
+		if f.state == wantPubcomp {
 			o := c.box()
 			o.b = (&packet.Ack{Type: packet.TypePubrel, PacketID: f.pid}).Append(o.b, c.ver)
-		case wantPuback, wantPubrec:
-			if f.m == nil || !c.mayReceive(f.m) || !c.appendPublish(nil, f, true, now) {
-				f.state = completed
-				f.m, f.group, f.more = nil, nil, nil
-				s.unacked--
-				lost++
+		} else {
+			if s.unacked >= c.quota || c.asker != nil && !f.asked {
+				break
 			}
+			if why, ok := s.repeat(c, f, now); !ok {
+				if f.m != nil {
+					s.note(f.m, why)
+				}
+				before := s.inflight.len()
+				s.complete(i)
+				i = max(-1, i-before+s.inflight.len()) // less what left the front
+				s.srv.count.inFlight.Add(-1)
+				continue
+			}
+			f.counts = true
+			s.unacked++
+		}
+		f.again = false
+		s.again--
+		sent = true
+	}
+	return sent
+}
+
+// repeat appends the PUBLISH of a message in flight.
+func (s *session) repeat(c *conn, f *flight, now time.Time) (DropReason, bool) {
+	if f.m == nil || !c.mayReceive(f.m) {
+		return DropDenied, false
+	}
+	if !c.appendPublish(nil, f, true, now) {
+		return DropTooLarge, false
+	}
+	return 0, true
+}
+
+// askNext lets an authorizer that may wait decide about the message that pump would
+// send next, until there is one it allows or none is left. mu is released while it
+// decides.
+func (s *session) askNext(c *conn) {
+	for s.conn == c && !c.closing {
+		f := s.next()
+		if f == nil || f.asked || f.state == wantPubcomp {
+			return
+		}
+		m, pid := f.m, f.pid
+		s.unlock()
+		allowed := m == nil || c.asker.mayReceive(m)
+		s.mu.Lock()
+		switch f := s.next(); {
+		case f == nil || f.m != m || f.pid != pid: // acknowledged or dropped meanwhile
+		case allowed:
+			f.asked = true
+		case pid == 0:
+			s.dequeue()
+			s.note(m, DropDenied)
+		default:
+			s.note(m, DropDenied)
+			s.complete(s.find(pid))
+			s.srv.count.inFlight.Add(-1)
 		}
 	}
-	for s.inflight.len() > 0 && s.inflight.at(0).state == completed {
-		s.inflight.pop()
+}
+
+// next is the message that pump would send next, nil for none. mu is held.
+func (s *session) next() *flight {
+	for i := 0; s.again > 0 && i < s.inflight.len(); i++ {
+		if f := s.inflight.at(i); f.again {
+			return f
+		}
 	}
-	s.srv.count.inFlight.Add(-int64(lost))
-	s.pump(c)
+	if s.queue.len() > 0 {
+		return s.queue.at(0)
+	}
+	return nil
 }

@@ -1,6 +1,9 @@
 package broker
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // shareGroups are the shared subscriptions, by group name and filter.
 type shareGroups struct {
@@ -87,6 +90,10 @@ func (g *shareGroup) deliver(b *batch, m *Message) {
 // again gives a message to another member because the session it was meant for
 // ended before it was sent or acknowledged.
 func (g *shareGroup) again(b *batch, f *flight) {
+	if f.m.expired(b.now) {
+		b.srv.drop("", f.m, DropExpired)
+		return
+	}
 	members, start := g.candidates()
 	if len(members) == 0 {
 		b.srv.drop("", f.m, DropSessionEnded)
@@ -98,7 +105,8 @@ func (g *shareGroup) again(b *batch, f *flight) {
 
 // offer asks the members in turn, first those that can take m at once, then those
 // whose queue has to, then the ones without a connection. A member that does not
-// take it (its outbox is full, it may not receive it) passes it on.
+// take it (its outbox is full, it may not receive it) passes it on. Every member is
+// asked before the message is given up, whatever becomes of its state meanwhile.
 func (g *shareGroup) offer(b *batch, m *Message, members []*subscription, start int) {
 	const (
 		ready = iota
@@ -106,20 +114,35 @@ func (g *shareGroup) offer(b *batch, m *Message, members []*subscription, start 
 		offline
 		rounds
 	)
+	var asked []bool // once somebody refused
 	for want := range rounds {
 		for i := range members {
+			if asked != nil && asked[i] {
+				continue
+			}
 			sub := members[(start+i)%len(members)]
 			opts := sub.opts.Load()
 			f := legOf(m, opts)
 			f.group = g
-			if sub.sess.state(f.qos) != want {
+			if sub.sess.state(f.qos) > want {
 				continue
 			}
 			if b.srv.send(b, sub.sess, &f) {
 				return
 			}
+			if asked == nil {
+				asked = b.askedBy(len(members))
+			}
+			asked[i] = true
 		}
 	}
+}
+
+// askedBy returns room to note which of n members were asked.
+func (b *batch) askedBy(n int) []bool {
+	b.asked = slices.Grow(b.asked[:0], n)[:n]
+	clear(b.asked)
+	return b.asked
 }
 
 // state tells how soon a session can send a message: 0 at once, 1 when its client
@@ -129,9 +152,9 @@ func (s *session) state(qos byte) int {
 	defer s.mu.Unlock()
 	c := s.conn
 	switch {
-	case c == nil:
+	case c == nil || c.closing:
 		return 2
-	case c.full || c.pending() > flushAt*4 || qos > 0 && (s.unacked >= c.quota || s.queue.len() > 0):
+	case c.full || c.pending() > flushAt*4 || qos > 0 && (s.unacked >= c.quota || s.queue.len() > 0 || s.again > 0):
 		return 1
 	}
 	return 0

@@ -25,11 +25,11 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 		id = p.Props.SubscriptionIDs[0]
 	}
 	ack := packet.Suback{PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
-	replays := make([]replay, 0, 1)
+	var owed []*subscription
 	var why error
 	for i := range p.Filters {
 		f := &p.Filters[i]
-		granted, r, err := c.subscribe(b, string(f.Filter), f.Options, id)
+		granted, owe, err := c.subscribe(string(f.Filter), f.Options, id)
 		if err != nil {
 			code := ReasonOf(err)
 			if code == ProtocolError {
@@ -46,11 +46,11 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 			continue
 		}
 		ack.Codes[i] = byte(granted)
-		if r.filter != "" {
-			replays = append(replays, r)
+		if owe != nil {
+			owed = append(owed, owe)
 		}
 		for _, h := range c.srv.hooks.subscribed {
-			h.Subscribed(c.conn.ClientID, string(f.Filter), granted)
+			c.srv.shield("a hook", func() { h.Subscribed(c.conn.ClientID, string(f.Filter), granted) })
 		}
 	}
 	if why != nil {
@@ -62,10 +62,27 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 		buf = ack.Append(nil, c.ver)
 	}
 	c.reply(b, buf)
-	for i := range replays {
-		c.srv.replay(b, c, &replays[i])
-	}
+	c.startReplay(b, owed)
 	return nil
+}
+
+// startReplay sends what retained messages fit into the outbox; the rest follow as
+// the client reads and acknowledges.
+func (c *conn) startReplay(b *batch, owed []*subscription) {
+	if l, ok := c.srv.cfg.Retained.(interface{ Len() int }); len(owed) == 0 || ok && l.Len() == 0 {
+		return
+	}
+	sess := c.lock()
+	if sess.conn == c && !c.closing {
+		for _, sub := range owed {
+			sess.owe(sub)
+		}
+		if sess.queue.len() == 0 {
+			sess.replay(c)
+		}
+		b.touch(c)
+	}
+	sess.unlock()
 }
 
 // subackCode is the code a SUBACK can carry.
@@ -78,81 +95,79 @@ func subackCode(r ReasonCode) ReasonCode {
 	return UnspecifiedError
 }
 
-// A replay is a subscription that is owed the retained messages.
-type replay struct {
-	filter string
-	opts   uint64
-}
-
-// subscribe makes or changes one subscription.
-func (c *conn) subscribe(b *batch, filter string, options byte, id uint32) (QoS, replay, error) {
+// subscribe makes or changes one subscription and returns it if it is owed the
+// retained messages.
+func (c *conn) subscribe(filter string, options byte, id uint32) (QoS, *subscription, error) {
 	s, cfg := c.srv, &c.srv.cfg
 	group, inner, shared, err := topic.ParseShared(filter)
 	if err != nil {
-		return 0, replay{}, refuse(TopicFilterInvalid, "%s", err)
+		return 0, nil, refuse(TopicFilterInvalid, "%s", err)
 	}
 	if err := s.checkTopic(inner); err != nil {
-		return 0, replay{}, refuse(TopicFilterInvalid, "%s", reasonText(err))
+		return 0, nil, refuse(TopicFilterInvalid, "%s", reasonText(err))
 	}
 	if shared {
 		if c.ver == packet.V5 && options&optNoLocal != 0 {
-			return 0, replay{}, refuse(ProtocolError, "No Local on a shared subscription") // [MQTT-3.8.3-4]
+			return 0, nil, refuse(ProtocolError, "No Local on a shared subscription") // [MQTT-3.8.3-4]
 		}
 		if cfg.DisableShared {
-			return 0, replay{}, refuse(SharedNotSupported, "shared subscriptions are not supported")
+			return 0, nil, refuse(SharedNotSupported, "shared subscriptions are not supported")
 		}
 	}
 	if cfg.DisableWildcards && topic.HasWildcard(inner) {
-		return 0, replay{}, refuse(WildcardsNotSupported, "wildcards are not supported")
+		return 0, nil, refuse(WildcardsNotSupported, "wildcards are not supported")
 	}
 	for _, d := range cfg.DenySubscribe {
-		if d == filter {
-			return 0, replay{}, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+		if d == filter || d == inner {
+			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
 		}
 	}
 	if c.authz != nil {
 		if err := c.authz.Allow(auth.Subscribe, filter); err != nil {
 			s.log.Debug("broker: subscribe denied", "client", c.conn.ClientID, "filter", filter, "err", err)
-			return 0, replay{}, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
 		}
 	}
 	options = options&^optQoS | min(options&optQoS, cfg.maxQoS())
 	opts := packOpts(id, options)
 
 	if err := s.interest.add(s.ctx, inner, group); err != nil {
-		return 0, replay{}, err
+		return 0, nil, err
 	}
-	isNew, err := c.store(filter, inner, group, opts)
+	sub, isNew, err := c.store(filter, inner, group, opts)
 	if err != nil || !isNew {
 		s.interest.remove(s.ctx, inner, group)
 	}
 	if err != nil {
-		return 0, replay{}, err
+		return 0, nil, err
 	}
-	r := replay{filter: inner, opts: opts}
 	if handling := options >> 4 & 3; shared || cfg.DisableRetain || handling == 2 || handling == 1 && !isNew {
-		r.filter = ""
+		sub = nil
 	}
-	return QoS(options & optQoS), r, nil
+	return QoS(options & optQoS), sub, nil
 }
 
 // store enters the subscription into the session and the tree. An existing one gets
 // the new options at once, without a gap [MQTT-3.8.4-3].
-func (c *conn) store(filter, inner, group string, opts uint64) (isNew bool, err error) {
+func (c *conn) store(filter, inner, group string, opts uint64) (sub *subscription, isNew bool, err error) {
 	s := c.srv
 	sess := c.lock()
 	defer sess.unlock()
 	if sess.conn != c {
-		return false, ServerBusy // taken over; nobody sees the answer
+		return nil, false, ServerBusy // taken over; nobody sees the answer
 	}
 	if i := sess.subs.find(filter); i >= 0 {
-		sess.subs.list[i].opts.Store(opts)
-		return false, nil
+		sub = sess.subs.list[i]
+		sub.opts.Store(opts | sub.opts.Load()&optOwed)
+		return sub, false, nil
 	}
 	if n := len(sess.subs.list); n >= s.cfg.MaxSubscriptions {
-		return false, refuse(QuotaExceeded, "the session has %d subscriptions, which is its limit", n)
+		return nil, false, refuse(QuotaExceeded, "the session has %d subscriptions, which is its limit", n)
 	}
-	sub := &subscription{filter: filter, sess: sess}
+	if sess.subs.bytes+filterCost(filter) > s.cfg.MaxSubscriptionBytes {
+		return nil, false, refuse(QuotaExceeded, "the subscriptions of the session take %d bytes, which is its limit", sess.subs.bytes)
+	}
+	sub = &subscription{filter: filter, sess: sess}
 	sub.opts.Store(opts)
 	sess.subs.add(sub)
 	if group == "" {
@@ -162,7 +177,7 @@ func (c *conn) store(filter, inner, group string, opts uint64) (isNew bool, err 
 		s.groups.join(s, group, inner, sub)
 	}
 	s.count.subscriptions.Add(1)
-	return true, nil
+	return sub, true, nil
 }
 
 // removeSubscription takes a subscription, which its session does not list any
@@ -194,6 +209,7 @@ func (c *conn) onUnsubscribe(b *batch, body []byte) error {
 			if j := sess.subs.find(stringOf(f)); j >= 0 {
 				sub = sess.subs.list[j]
 				sess.subs.remove(j)
+				sub.opts.Or(optEnded)
 				if sub.group == nil {
 					sess.nsubs.Add(-1)
 				}
@@ -206,47 +222,9 @@ func (c *conn) onUnsubscribe(b *batch, body []byte) error {
 		}
 		c.srv.removeSubscription(sub)
 		for _, h := range c.srv.hooks.unsubscribed {
-			h.Unsubscribed(c.conn.ClientID, sub.filter)
+			c.srv.shield("a hook", func() { h.Unsubscribed(c.conn.ClientID, sub.filter) })
 		}
 	}
 	c.reply(b, ack.Append(nil, c.ver))
 	return nil
-}
-
-// replay sends the retained messages that match a new subscription, with RETAIN 1
-// [MQTT-3.3.1-9]. What the outbox does not take waits in the queue without counting
-// against its bounds; while it waits, breathe keeps the client from asking for more.
-func (s *Server) replay(b *batch, c *conn, r *replay) {
-	qos := byte(r.opts & optQoS)
-	for m, err := range s.cfg.Retained.Match(s.ctx, r.filter) {
-		if err != nil {
-			s.log.Warn("broker: retained messages not read", "filter", r.filter, "err", err)
-			return
-		}
-		if m.expired(b.now) {
-			_ = s.cfg.Retained.Delete(s.ctx, m.Topic)
-			continue
-		}
-		f := flight{m: m, qos: min(byte(m.QoS), qos), retain: true, subID: uint32(r.opts >> 8), exempt: true}
-		sess := c.lock()
-		if sess.conn != c {
-			sess.unlock()
-			return
-		}
-		taken := true
-		if sess.queue.len() == 0 && (f.qos == 0 || sess.unacked < c.quota) && c.pending() < flushAt {
-			taken = sess.dispatch(c, nil, &f, b.now)
-		} else {
-			sess.enqueue(f)
-		}
-		b.touch(c)
-		big := c.pending() >= flushAt && !c.writing && !c.full
-		sess.unlock()
-		if taken {
-			b.delivered[f.qos]++
-		}
-		if big {
-			c.flush()
-		}
-	}
 }

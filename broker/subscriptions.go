@@ -1,6 +1,10 @@
 package broker
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/thinghub/thinghub/internal/topic"
+)
 
 // A subscription is one entry of the filter tree: a client's, a shared group's or
 // a host handler's.
@@ -9,7 +13,7 @@ type subscription struct {
 	sess   *session
 	group  *shareGroup
 	host   *hostSub
-	opts   atomic.Uint64 // subscription identifier << 8 | SUBSCRIBE options
+	opts   atomic.Uint64 // state bits | subscription identifier << 8 | SUBSCRIBE options
 }
 
 // Bits of the options byte of SUBSCRIBE.
@@ -19,6 +23,12 @@ const (
 	optRAP     = 0x08
 )
 
+// Bits beyond the subscription identifier.
+const (
+	optOwed  uint64 = 1 << (40 + iota) // the session's replayer lists it
+	optEnded                           // it was unsubscribed
+)
+
 func packOpts(id uint32, options byte) uint64 { return uint64(id)<<8 | uint64(options) }
 
 // subscriptions are those of one session, by filter text: a list while there are
@@ -26,9 +36,14 @@ func packOpts(id uint32, options byte) uint64 { return uint64(id)<<8 | uint64(op
 type subscriptions struct {
 	list  []*subscription
 	index map[string]int
+	bytes int // what they cost
 }
 
 const subscriptionsFew = 16
+
+// filterCost estimates the memory of a subscription: a filter has a node in the tree
+// for every level.
+func filterCost(filter string) int { return len(filter) + 100*topic.Levels(filter) }
 
 func (l *subscriptions) find(filter string) int {
 	if l.index != nil {
@@ -46,6 +61,7 @@ func (l *subscriptions) find(filter string) int {
 }
 
 func (l *subscriptions) add(s *subscription) {
+	l.bytes += filterCost(s.filter)
 	if len(l.list) == subscriptionsFew && l.index == nil {
 		l.index = make(map[string]int, 2*subscriptionsFew)
 		for i, x := range l.list {
@@ -62,6 +78,7 @@ func (l *subscriptions) add(s *subscription) {
 }
 
 func (l *subscriptions) remove(i int) {
+	l.bytes -= filterCost(l.list[i].filter)
 	last := len(l.list) - 1
 	if l.index != nil {
 		delete(l.index, l.list[i].filter)

@@ -84,8 +84,8 @@ func (ts *timers) stop(t timed) {
 	ts.mu.Unlock()
 }
 
-// run fires deadlines until ctx ends.
-func (ts *timers) run(ctx context.Context, clock func() int64) {
+// run gives what is due to fire until ctx ends.
+func (ts *timers) run(ctx context.Context, clock func() int64, fire func(timed, int64)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var fired []timed
@@ -103,7 +103,7 @@ func (ts *timers) run(ctx context.Context, clock func() int64) {
 		}
 		ts.mu.Unlock()
 		for i, t := range fired {
-			t.due(now)
+			fire(t, now)
 			fired[i] = nil
 		}
 		if len(fired) > 0 {

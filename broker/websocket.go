@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"net/http"
@@ -36,7 +37,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `Sec-WebSocket-Protocol must offer "mqtt"`, http.StatusBadRequest)
 		return
 	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: subprotocols, OriginPatterns: s.cfg.WebSocketOrigins})
+	spy := &hijackSpy{ResponseWriter: w}
+	ws, err := websocket.Accept(spy, r, &websocket.AcceptOptions{Subprotocols: subprotocols, OriginPatterns: s.cfg.WebSocketOrigins})
 	if err != nil {
 		s.log.Debug("broker: WebSocket not accepted", "remote", r.RemoteAddr, "err", err)
 		return // Accept has answered
@@ -51,7 +53,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		meta.transport = "wss"
 	}
 	meta.creds = func(c *auth.Credentials) { c.TLS, c.Request = r.TLS, r }
-	s.serveNet(&wsConn{Conn: nc, ws: ws}, meta)
+	s.serveNet(&wsConn{Conn: nc, ws: ws, under: spy.nc}, meta)
 }
 
 func offersMQTT(r *http.Request) bool {
@@ -65,19 +67,37 @@ func offersMQTT(r *http.Request) bool {
 	return false
 }
 
-// wsConn ends a WebSocket without the closing handshake of the library, which waits
-// for the peer: MQTT's own DISCONNECT has said what there was to say.
+// wsConn is the byte stream of a WebSocket.
 type wsConn struct {
 	net.Conn
-	ws *websocket.Conn
+	ws    *websocket.Conn
+	under net.Conn
 }
 
 func (c *wsConn) Close() error { return c.ws.CloseNow() }
 
-// CloseWrite says goodbye; the peer's answer or linger ends the connection.
+// CloseWrite makes the closing handshake, which waits for the peer; cut ends that.
 func (c *wsConn) CloseWrite() error {
-	return c.ws.Close(websocket.StatusNormalClosure, "")
+	_ = c.ws.Close(websocket.StatusNormalClosure, "")
+	return nil
 }
+
+func (c *wsConn) cut() { cut(c.under) }
+
+// hijackSpy notes the connection under a WebSocket, so that it can be cut without
+// waiting for anybody.
+type hijackSpy struct {
+	http.ResponseWriter
+	nc net.Conn
+}
+
+func (h *hijackSpy) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.nc = nc
+	return nc, rw, err
+}
+
+func (h *hijackSpy) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // httpAddr is the address of an HTTP client.
 type httpAddr string

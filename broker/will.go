@@ -55,6 +55,7 @@ func (m *Message) setProperties(p *packet.Properties) {
 
 // publishWill sends a will on its way, once, if its client may still publish there.
 func (s *Server) publishWill(w *will) {
+	defer s.rescue("a router or authorizer, called for a will")
 	m := &w.m
 	if w.hasExp {
 		m.Expires = time.Now().Add(time.Duration(w.expiry) * time.Second)

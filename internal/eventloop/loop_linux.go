@@ -179,11 +179,10 @@ func (l *Loop) Post(f func()) bool {
 		return false
 	}
 	l.posted = append(l.posted, f)
-	wake := len(l.posted) == 1
-	l.mu.Unlock()
-	if wake {
-		l.wake()
+	if len(l.posted) == 1 {
+		l.wake() // under the lock: shut closes the descriptor
 	}
+	l.mu.Unlock()
 	return true
 }
 

@@ -210,12 +210,15 @@ func BenchmarkTreeMatchWhileChanging(b *testing.B) {
 					tree.Remove(mix.filter(2_000_000+i%1000), v)
 				}
 			})
+			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				found := 0
 				for i := 0; pb.Next(); i++ {
 					tree.Match(names[i&(len(names)-1)], func(*int) bool { found++; return true })
 				}
 			})
+			b.StopTimer()
 			close(stop)
 			writer.Wait()
 		})

@@ -123,7 +123,7 @@ func TestTreeWhileOthersChangeIt(t *testing.T) {
 			t.Errorf("%q yields %d of %d values", name, n, want[name])
 		}
 	}
-	while(read, 3000, churn, churn, flip)
+	while(read, 2000, churn, churn, flip)
 	for i, v := range fixed {
 		f := filters[i%11]
 		if i >= 33 {

@@ -18,8 +18,7 @@ func (t *Tree[V]) Size() (entries, slots int) {
 
 // Size is like that of Tree.
 func (n *Names[V]) Size() (entries, slots int) {
-	e, s := n.nodes.size()
-	return e, s
+	return sizeOf(&n.exact, &n.nodes)
 }
 
 func sizeOf[A, B any](a *table[A], b *table[B]) (entries, slots int) {

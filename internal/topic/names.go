@@ -13,7 +13,8 @@ import (
 // All methods may be called concurrently, also from within a yield function.
 // Get and Match take no lock; the others wait for each other.
 type Names[V any] struct {
-	nodes table[nameNode[V]]
+	exact table[nameNode[V]] // nodes that have a value, by the whole name
+	nodes table[nameNode[V]] // all nodes, by parent and level
 	root  nameNode[V]
 	names atomic.Int64
 	mu    sync.Mutex // held by writers
@@ -47,14 +48,17 @@ func (n *Names[V]) Put(name string, v *V) (old *V) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if d := n.find(name); d != nil {
+		return d.value.Swap(v)
+	}
 	d := n.grow(name)
 	if d.name != name {
 		d.name = name
 	}
-	if old = d.value.Swap(v); old == nil {
-		n.names.Add(1)
-	}
-	return old
+	d.value.Store(v)
+	n.exact.insert(textTag(name), d)
+	n.names.Add(1)
+	return nil
 }
 
 // Get returns the value of name, or nil.
@@ -73,10 +77,8 @@ func (n *Names[V]) Delete(name string) (old *V) {
 	if d == nil {
 		return nil
 	}
-	if old = d.value.Swap(nil); old != nil {
-		n.names.Add(-1)
-		n.prune(d)
-	}
+	old = d.value.Load()
+	n.drop(d)
 	return old
 }
 
@@ -86,22 +88,27 @@ func (n *Names[V]) CompareAndDelete(name string, v *V) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := n.find(name)
-	if d == nil || v == nil || d.value.Load() != v {
+	if d == nil || d.value.Load() != v {
 		return false
 	}
-	d.value.Store(nil)
-	n.names.Add(-1)
-	n.prune(d)
+	n.drop(d)
 	return true
 }
 
 // Match calls yield for each name that filter matches, by the rules of the
 // function Match, until yield returns false. The order is not specified.
 //
-// It neither allocates nor locks. Levels without wildcards are looked up; only
-// what is below a wildcard is searched. A name that is there throughout is
-// never missed and never doubled, whatever else changes.
+// It neither allocates nor locks. A filter without wildcards is one lookup, and
+// so is each level without; only what a wildcard stands for is searched. A name
+// that is there throughout is never missed and never doubled, whatever else
+// changes.
 func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
+	if !HasWildcard(filter) {
+		if d := n.find(filter); d != nil {
+			d.yield(yield)
+		}
+		return
+	}
 	d, off := &n.root, 0
 	for {
 		var c *nameNode[V]
@@ -174,12 +181,16 @@ func (d *nameNode[V]) yield(yield func(name string, v *V) bool) bool {
 	return v == nil || yield(d.name, v)
 }
 
+// find returns the node of name if it has a value.
 func (n *Names[V]) find(name string) *nameNode[V] {
-	d := &n.root
-	for off := 0; off <= len(name) && d != nil; {
-		level, next := nextLevel(name, off)
-		d = n.child(d, level)
-		off = next
+	s := n.exact.slots.Load()
+	if s == nil {
+		return nil
+	}
+	tag := textTag(name)
+	d, i := s.next(tag, s.home(tag))
+	for d != nil && d.name != name {
+		d, i = s.next(tag, i)
 	}
 	return d
 }
@@ -206,6 +217,14 @@ func (n *Names[V]) grow(name string) *nameNode[V] {
 		d, off = c, next
 	}
 	return d
+}
+
+// drop takes the value from d, which has one.
+func (n *Names[V]) drop(d *nameNode[V]) {
+	d.value.Store(nil)
+	n.exact.remove(textTag(d.name), d)
+	n.names.Add(-1)
+	n.prune(d)
 }
 
 // prune takes d out if it has neither value nor children, then its parent, and
