@@ -59,7 +59,7 @@ func Example_authorizer() {
 		log.Fatal(err)
 	}
 	pump := connect(ctx, conn, "pump-1", func(string, []byte) {})
-	defer pump.Disconnect(&paho.Disconnect{})
+	defer func() { _ = pump.Disconnect(&paho.Disconnect{}) }()
 
 	for _, filter := range []string{"pump-1/#", "#"} {
 		ack, _ := pump.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter}}})

@@ -34,7 +34,7 @@ func Example() {
 	pump := connect(ctx, conn, "pump-1", func(topic string, payload []byte) {
 		commands <- fmt.Sprintf("%s %s", topic, payload)
 	})
-	defer pump.Disconnect(&paho.Disconnect{})
+	defer func() { _ = pump.Disconnect(&paho.Disconnect{}) }()
 	_, err = pump.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "cmd/pump-1/+"}}})
 	if err != nil {
 		log.Fatal(err)

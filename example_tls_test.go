@@ -54,7 +54,7 @@ func Example_tls() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go hub.Serve(ln)
+	go func() { _ = hub.Serve(ln) }()
 
 	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{
 		RootCAs:      ca.pool,
@@ -65,7 +65,7 @@ func Example_tls() {
 		log.Fatal(err)
 	}
 	pump := connect(ctx, conn, "", nil)
-	defer pump.Disconnect(&paho.Disconnect{})
+	defer func() { _ = pump.Disconnect(&paho.Disconnect{}) }()
 	for _, c := range hub.Clients() {
 		fmt.Println(c.ClientID, "over", c.Transport)
 	}

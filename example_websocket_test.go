@@ -50,7 +50,7 @@ func Example_webSocket() {
 		log.Fatal(err)
 	}
 	panel := connect(ctx, websocket.NetConn(ctx, ws, websocket.MessageBinary), "panel", nil)
-	defer panel.Disconnect(&paho.Disconnect{})
+	defer func() { _ = panel.Disconnect(&paho.Disconnect{}) }()
 	for _, c := range hub.Clients() {
 		fmt.Println(c.ClientID, "over", c.Transport)
 	}

@@ -51,6 +51,7 @@ func (c *conn) onAck(b *batch, t packet.Type, body []byte) error {
 		if i := sess.find(a.PacketID); i >= 0 && sess.inflight.at(i).state == wantPubcomp {
 			c.finished(b, sess, i)
 		}
+	default: // packet gives us these four
 	}
 	return nil
 }

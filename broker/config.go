@@ -261,8 +261,9 @@ func (c *Config) maxQoS() byte {
 		return 0
 	case UpToQoS1:
 		return 1
+	default:
+		return 2
 	}
-	return 2
 }
 
 // mayWait reports whether handling a packet may wait for somebody, in which case

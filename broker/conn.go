@@ -329,14 +329,7 @@ func (c *conn) reply(b *batch, p []byte) {
 	s.unlock()
 }
 
-// replyAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP.
-func (c *conn) replyAck(b *batch, t packet.Type, pid uint16, err error) {
-	s := c.lock()
-	c.appendAck(b, t, pid, err)
-	s.unlock()
-}
-
-// appendAck does so with the session's lock held.
+// appendAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP. The session's lock is held.
 func (c *conn) appendAck(b *batch, t packet.Type, pid uint16, err error) {
 	if c.closing {
 		return // nothing may follow DISCONNECT [MQTT-3.14.4-1]

@@ -166,7 +166,7 @@ func (s *Server) checkTopic(name string) error {
 	if len(name) > s.cfg.MaxTopicBytes {
 		return refuse(TopicNameInvalid, "topic of %d bytes, at most %d are accepted", len(name), s.cfg.MaxTopicBytes)
 	}
-	if len(name) > s.cfg.MaxTopicLevels { // else it cannot have that many
+	if len(name) >= s.cfg.MaxTopicLevels { // else it cannot have that many
 		if n := topic.Levels(name); n > s.cfg.MaxTopicLevels {
 			return refuse(TopicNameInvalid, "topic of %d levels, at most %d are accepted", n, s.cfg.MaxTopicLevels)
 		}

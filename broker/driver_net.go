@@ -97,7 +97,8 @@ func (d *netDriver) read(s *Server, c *conn) error {
 		case large == nil && n == len(buf):
 			large = readPool.Get().(*[]byte)
 			buf = *large
-		case large != nil && n < smallRead:
+		case large != nil && n < len(buf):
+			// Most likely there is no more, and who knows for how long.
 			readPool.Put(large)
 			large, buf = nil, small
 		}

@@ -121,7 +121,7 @@ func (c *conn) appendPublish(b *batch, f *flight, dup bool, now time.Time) bool 
 			}
 		}
 		// An alias that is set makes the packet larger, so it has to fit without.
-		if c.maxPacket > 0 && p.Size(c.ver) > c.maxPacket && !(c.forgetAlias(p) && p.Size(c.ver) <= c.maxPacket) {
+		if c.maxPacket > 0 && p.Size(c.ver) > c.maxPacket && (!c.forgetAlias(p) || p.Size(c.ver) > c.maxPacket) {
 			return false
 		}
 		o.b, idAt = p.Append(o.b, c.ver)

@@ -89,6 +89,7 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 			err = NotAuthorized
 		case BadUserNameOrPassword, Banned: // which DISCONNECT cannot say
 			err = NotAuthorized
+		default:
 		}
 		return err
 	}

@@ -128,11 +128,13 @@ func eventually(t testing.TB, cond func() bool, what string) {
 
 // A stage is a running server and a way to connect to it.
 type stage struct {
-	srv  *broker.Server
-	dial func() net.Conn
+	srv     *broker.Server
+	dial    func() net.Conn
+	tryDial func() net.Conn // nil once the server is closed
 }
 
 func newStage(t testing.TB, cfg broker.Config) *stage {
+	s := &stage{}
 	if cfg.EventLoops < 0 {
 		srv, err := broker.NewServer(cfg)
 		require.NoError(t, err)
@@ -144,19 +146,32 @@ func newStage(t testing.TB, cfg broker.Config) *stage {
 			cancel()
 			require.NoError(t, <-done)
 		})
-		return &stage{srv, func() net.Conn {
+		s.srv = srv
+		s.tryDial = func() net.Conn {
 			client, server := net.Pipe()
-			require.NoError(t, srv.Go(server))
+			if srv.Go(server) != nil {
+				return nil
+			}
 			return client
-		}}
+		}
+	} else {
+		srv, addr := start(t, cfg)
+		s.srv = srv
+		s.tryDial = func() net.Conn {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				return nil
+			}
+			_ = nc.(*net.TCPConn).SetLinger(0) // no TIME_WAIT: there are many
+			return nc
+		}
 	}
-	srv, addr := start(t, cfg)
-	return &stage{srv, func() net.Conn {
-		nc, err := net.Dial("tcp", addr)
-		require.NoError(t, err)
-		require.NoError(t, nc.(*net.TCPConn).SetLinger(0)) // no TIME_WAIT: there are many
+	s.dial = func() net.Conn {
+		nc := s.tryDial()
+		require.NotNil(t, nc)
 		return nc
-	}}
+	}
+	return s
 }
 
 func (s *stage) client(t testing.TB, v packet.Version, id string) *raw {

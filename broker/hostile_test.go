@@ -155,6 +155,7 @@ func TestHostile_DeepTopics(t *testing.T) {
 // heap is the memory in use.
 func heap() int64 {
 	runtime.GC()
+	runtime.GC() // what was pooled goes with the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
@@ -225,7 +226,7 @@ func TestHostile_SubscriberThatDoesNotRead(t *testing.T) {
 		m := s.srv.Metrics()
 		require.Greater(t, m.Dropped["outbox_full"], uint64(count/4))
 		require.Greater(t, m.Dropped["queue_full"], uint64(count/4))
-		require.Equal(t, uint64(count/2), m.Delivered[1]-m.Delivered[1]%1+m.Dropped["queue_full"], "sent, queued or counted")
+		require.Equal(t, uint64(count/2), m.Delivered[1]+m.Dropped["queue_full"], "sent, queued or counted")
 		grown(20 << 20)
 		good.ping()
 	})
@@ -311,9 +312,9 @@ func TestHostile_PingFlood(t *testing.T) {
 	bounded(t, func(cfg *broker.Config) { cfg.MaxOutboxBytes = 64 << 10 }, func(t *testing.T, s *stage, grown func(int64)) {
 		pings := slices.Concat(slices.Repeat([][]byte{{0xc0, 0}}, 32<<10)...)
 		sent := 0
-		for i := range 10 {
+		for i := range 4 {
 			nc := s.mute(t, packet.V311, fmt.Sprint("mute ", i), "t", 0)
-			_ = nc.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+			_ = nc.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 			for range 1000 { // 64 MiB, far more than sockets hold
 				n, err := nc.Write(pings)
 				if sent += n; err != nil {
@@ -322,7 +323,7 @@ func TestHostile_PingFlood(t *testing.T) {
 				}
 			}
 		}
-		require.Less(t, sent, 10*50<<20, "the server went on reading")
+		require.Less(t, sent, 4*50<<20, "the server went on reading")
 		grown(10 << 20)
 		s.client(t, packet.V5, "other").ping()
 	})

@@ -26,8 +26,10 @@ func full(topic string, qos byte, retain bool) *packet.Publish {
 
 func requireProperties(t *testing.T, want, got *packet.Properties) {
 	t.Helper()
-	for _, id := range []packet.PropertyID{packet.PropPayloadFormat, packet.PropContentType, packet.PropResponseTopic,
-		packet.PropCorrelationData, packet.PropUser, packet.PropMessageExpiry} {
+	for _, id := range []packet.PropertyID{
+		packet.PropPayloadFormat, packet.PropContentType, packet.PropResponseTopic,
+		packet.PropCorrelationData, packet.PropUser, packet.PropMessageExpiry,
+	} {
 		require.Equal(t, want.Has(id), got.Has(id), "%s", id)
 	}
 	require.Equal(t, want.PayloadFormat, got.PayloadFormat)

@@ -150,9 +150,9 @@ func (s *Server) refusePublish(m *Message, err error) error {
 	switch code {
 	case UnspecifiedError, ImplementationSpecificError, NotAuthorized, TopicNameInvalid, PacketIDInUse, QuotaExceeded, PayloadFormatInvalid:
 		return err
+	default: // PUBACK has no code for it
+		return refuse(UnspecifiedError, "%s", reasonText(err))
 	}
-	// PUBACK has no code for it.
-	return refuse(UnspecifiedError, "%s", reasonText(err))
 }
 
 // acknowledge is the one place that answers a PUBLISH [MQTT-4.3.2-4, 4.3.3-8].

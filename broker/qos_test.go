@@ -22,6 +22,27 @@ func (f permit) Authorize(_ context.Context, _ *auth.Identity, r *auth.Request) 
 	return auth.ErrDenied
 }
 
+// An opener is a permit that is asked about every message without waiting.
+type opener struct{ permit }
+
+func (o opener) Open(_ context.Context, _ *auth.Identity, c *auth.Conn) (auth.Session, error) {
+	return opened{o.permit, c.ClientID}, nil
+}
+
+type opened struct {
+	permit
+	client string
+}
+
+func (o opened) Allow(a auth.Action, resource string) error {
+	if o.permit(o.client, a, resource) {
+		return nil
+	}
+	return auth.ErrDenied
+}
+
+func (opened) Close() {}
+
 // The server delivers at the lower of the published and the granted QoS
 // [MQTT-3.8.4-8; 3.1.1: 3.8.4-6].
 func TestQoSIsTheLowerOfBoth(t *testing.T) {

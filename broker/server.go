@@ -291,17 +291,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.stopListening() {
 		c.close(refuse(ServerShuttingDown, "the server is shutting down"))
 	}
-	// The timers end lingering, if Run is still there to run them.
-	late := time.NewTimer(2 * linger)
-	defer late.Stop()
+	// The timers end lingering, but Run, which looks after them, may have ended.
+	tick := time.NewTicker(linger / 4)
+	defer tick.Stop()
 	var err error
 	for over := false; !over && s.openConns() > 0; {
 		select {
 		case <-s.idle:
-		case <-late.C:
-			for _, c := range s.stopListening() {
-				c.drv.close()
-			}
+		case <-tick.C:
+			s.timers.look(s.clock(), s.fire)
 		case <-s.ctx.Done(): // somebody else's Close or Shutdown is further
 			over = true
 		case <-ctx.Done():

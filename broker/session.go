@@ -259,7 +259,7 @@ func (s *session) enqueue(f flight) (taken, disconnect bool) {
 	cfg := &s.srv.cfg
 	n := f.m.size()
 	full := func() bool { return s.queue.len() >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes }
-	for s.queue.len() > 0 && cfg.Overflow == DropOldest && full() {
+	for s.queue.len() > 0 && cfg.Overflow == DropOldest && n <= cfg.MaxQueuedBytes && full() {
 		old := s.dequeue()
 		s.note(old.m, DropQueueFull)
 	}

@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -154,7 +153,7 @@ func TestStrings_3_1_1_1_5_3_3_and_5_0_1_5_4_3_Unusual(t *testing.T) {
 		for i, topic := range []string{
 			"\ufeffa", "a\ufeff", "\ufeff", "\u0001\u001f\u007f\u0085", "\ufffe\uffff", "\U0001f600", "\U0010ffff", "e\u0301", "\u00e9", " ", "A/a",
 		} {
-			t.Log(fmt.Sprintf("%d %q", i, topic))
+			t.Logf("%d %q", i, topic)
 			require.Zero(t, r.subscribe(topic, 0))
 			r.send(publish(topic, topic, 0, 0))
 			p := r.wantPublish()

@@ -91,8 +91,9 @@ func subackCode(r ReasonCode) ReasonCode {
 	case ImplementationSpecificError, NotAuthorized, TopicFilterInvalid, PacketIDInUse, QuotaExceeded, SharedNotSupported,
 		SubscriptionIDsNotSupported, WildcardsNotSupported:
 		return r
+	default:
+		return UnspecifiedError
 	}
-	return UnspecifiedError
 }
 
 // subscribe makes or changes one subscription and returns it if it is owed the

@@ -40,11 +40,13 @@ func (h timerHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].node().pos, h[j].node().pos = int32(i+1), int32(j+1)
 }
+
 func (h *timerHeap) Push(x any) {
 	t := x.(timed)
 	*h = append(*h, t)
 	t.node().pos = int32(len(*h))
 }
+
 func (h *timerHeap) Pop() any {
 	old := *h
 	t := old[len(old)-1]
@@ -84,6 +86,24 @@ func (ts *timers) stop(t timed) {
 	ts.mu.Unlock()
 }
 
+// take removes what is due from the heap and appends it to fired. mu is held.
+func (ts *timers) take(now int64, fired []timed) []timed {
+	for len(ts.heap) > 0 && ts.heap[0].node().at <= now {
+		fired = append(fired, heap.Pop(&ts.heap).(timed))
+	}
+	return fired
+}
+
+// look gives what is due now to fire, beside or without run.
+func (ts *timers) look(now int64, fire func(timed, int64)) {
+	ts.mu.Lock()
+	fired := ts.take(now, nil)
+	ts.mu.Unlock()
+	for _, t := range fired {
+		fire(t, now)
+	}
+}
+
 // run gives what is due to fire until ctx ends.
 func (ts *timers) run(ctx context.Context, clock func() int64, fire func(timed, int64)) {
 	timer := time.NewTimer(time.Hour)
@@ -92,9 +112,7 @@ func (ts *timers) run(ctx context.Context, clock func() int64, fire func(timed, 
 	for {
 		now := clock()
 		ts.mu.Lock()
-		for len(ts.heap) > 0 && ts.heap[0].node().at <= now {
-			fired = append(fired, heap.Pop(&ts.heap).(timed))
-		}
+		fired = ts.take(now, fired)
 		wait := time.Hour
 		ts.first = 0
 		if len(ts.heap) > 0 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests talk to and the Go toolchain does not bring: a C
-# compiler for the race detector, Mosquitto and its clients, MQTT.js. Does
-# nothing when all of it is there.
+# compiler for the race detector, Mosquitto and its clients, MQTT.js, the AWS IoT
+# device SDKs. Does nothing when all of it is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin

@@ -71,7 +71,7 @@ func run(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	go hub.Serve(ln) // ends with the hub
+	go func() { _ = hub.Serve(ln) }() // ends with the hub
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
 	fmt.Printf("The hub listens on %s. Join in from another terminal:\n", ln.Addr())
 	fmt.Printf("  mosquitto_sub -h %s -p %s -v -t 'plant/#'\n", host, port)
@@ -98,7 +98,7 @@ func device(ctx context.Context, hub *thinghub.Hub) error {
 	if _, err := pump.Connect(ctx, &paho.Connect{ClientID: "pump-1", KeepAlive: 30, CleanStart: true}); err != nil {
 		return err
 	}
-	defer pump.Disconnect(&paho.Disconnect{})
+	defer func() { _ = pump.Disconnect(&paho.Disconnect{}) }()
 	for i := range readings {
 		temp := fmt.Sprintf("%.1f", 21.5+0.4*float64(i))
 		if _, err := pump.Publish(ctx, &paho.Publish{Topic: "plant/pump-1/temperature", Payload: []byte(temp), QoS: 1}); err != nil {

@@ -1,8 +1,12 @@
-// Package interop tests the hub with other people's clients and codecs: paho
-// for MQTT 3.1.1, the Mosquitto command line clients, MQTT.js. It is a module
-// of its own, so that none of them enters the core's module graph.
+// Package interop tests the hub with other people's clients and codecs: paho for
+// MQTT 3.1.1 and 5, the Mosquitto command line clients and its bridge, MQTT.js, the
+// AWS IoT device SDKs. It is a module of its own, so that none of them enters the
+// core's module graph.
 //
-// What is not a Go module (mosquitto_pub, mosquitto_sub, node and the packages
-// of package.json) is installed by make test. A test whose counterpart is
-// missing fails and names the command that installs it; it never skips.
+// What is not a Go module (mosquitto, node and the packages of package.json) is
+// installed by make test. A test whose counterpart is missing fails and names the
+// command that installs it; it never skips.
+//
+// JavaScript clients live in processes that take commands from the test, see
+// testdata/wire.js.
 package interop

@@ -181,8 +181,13 @@ func TestMosquittoProperties(t *testing.T) {
 	props := func(command string) []string {
 		var out []string
 		for _, p := range [][]string{
-			{"content-type", "text/plain"}, {"correlation-data", "c-1"}, {"message-expiry-interval", "100"},
-			{"payload-format-indicator", "1"}, {"response-topic", "p/answer"}, {"user-property", "k", "v"}, {"user-property", "k", "w"},
+			{"content-type", "text/plain"},
+			{"correlation-data", "c-1"},
+			{"message-expiry-interval", "100"},
+			{"payload-format-indicator", "1"},
+			{"response-topic", "p/answer"},
+			{"user-property", "k", "v"},
+			{"user-property", "k", "w"},
 		} {
 			out = append(out, append([]string{"-D", command}, p...)...)
 		}
@@ -206,7 +211,7 @@ func TestMosquittoProperties(t *testing.T) {
 	msub(t, h, h.addr, "mortal", "x", append(props("will"), "-V", "5", "--will-topic", "p/will", "--will-payload", "killed")...).kill()
 	require.Equal(t, fmt.Sprintf(want, 100, "killed"), sub.lines.next(t))
 	// A session that expires by its property.
-	_, _, code := mosq(t, "mosquitto_sub", h.addr, "-V", "5", "-i", "brief", "-c", "-t", "x", "-E", "-D", "connect", "session-expiry-interval", "1")
+	_, _, code := mosq(t, "mosquitto_sub", h.addr, "-V", "5", "-i", "brief", "-c", "-t", "x", "-E", "-x", "1")
 	require.Zero(t, code)
 	require.Eventually(t, func() bool { return h.Metrics().Sessions == 1 }, patience, 5*time.Millisecond)
 }

@@ -463,8 +463,18 @@ func TestPahoV5TopicAliases(t *testing.T) {
 		alias uint16
 		want  string
 	}{
-		{"a/one", 1, "a/one"}, {"", 1, "a/one"}, {"b/five", 5, "b/five"}, {"", 5, "b/five"}, {"", 1, "a/one"},
-		{"c/new", 1, "c/new"}, {"", 1, "c/new"}, {"", 5, "b/five"}, {"d", 2, "d"}, {"e", 3, "e"}, {"", 2, "d"}, {"", 3, "e"},
+		{"a/one", 1, "a/one"},
+		{"", 1, "a/one"},
+		{"b/five", 5, "b/five"},
+		{"", 5, "b/five"},
+		{"", 1, "a/one"},
+		{"c/new", 1, "c/new"},
+		{"", 1, "c/new"},
+		{"", 5, "b/five"},
+		{"d", 2, "d"},
+		{"e", 3, "e"},
+		{"", 2, "d"},
+		{"", 3, "e"},
 	} {
 		alias(s.name, s.alias)
 		m := plain.in.next(t)

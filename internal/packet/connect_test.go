@@ -55,8 +55,10 @@ func TestConnectRules(t *testing.T) {
 		{"trailing bytes 5", v5, c(head(5, 2) + "\x00\x00\x01cx"), packet.CodeMalformed},
 		{"MQTT-2.2.2-1 no property length", v5, c(head(5, 2)), packet.CodeMalformed},
 		{"property length behind the end", v5, c(head(5, 2) + "\x7f\x00\x01c"), packet.CodeMalformed},
-		{"response topic of the will with wildcard", v5,
-			c(head(5, 6) + "\x00\x00\x01c\x04\x08\x00\x01#\x00\x01w\x00\x00"), packet.CodeProtocolError},
+		{
+			"response topic of the will with wildcard", v5,
+			c(head(5, 6) + "\x00\x00\x01c\x04\x08\x00\x01#\x00\x01w\x00\x00"), packet.CodeProtocolError,
+		},
 	})
 }
 

@@ -2,6 +2,7 @@ package packet_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	paho "github.com/eclipse/paho.golang/packets"
@@ -43,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 		first, err := decode(data, v, fromClient)
 		require.Equal(t, input, data, "the input is left alone")
 		if err != nil {
-			if err != errIncomplete {
+			if !errors.Is(err, errIncomplete) {
 				var e *packet.Error
 				require.ErrorAs(t, err, &e)
 				require.GreaterOrEqual(t, e.Code, byte(0x80))

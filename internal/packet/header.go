@@ -122,6 +122,7 @@ func checkFirst(b byte, v Version) *Error {
 		}
 	case TypePubrel, TypeSubscribe, TypeUnsubscribe:
 		want = 2
+	default:
 	}
 	if flags != want {
 		return malformed(fmt.Sprintf("%s flags: %d, want %d", t, flags, want))

@@ -127,6 +127,7 @@ func (p *Properties) Remove(id PropertyID) {
 		p.User = nil
 	case kindVarint:
 		p.SubscriptionIDs = p.SubscriptionIDs[:0]
+	case kindNone:
 	}
 }
 

@@ -227,6 +227,7 @@ func (p *Properties) decodeValue(r *reader, id PropertyID, d *property) {
 		*p.bytesField(id) = b
 	case kindBinary:
 		*p.bytesField(id) = r.binary(&d.field)
+	case kindNone, kindUser: // not for this function
 	}
 }
 
@@ -253,6 +254,7 @@ func (p *Properties) size(in *carrier) int {
 			for _, v := range p.SubscriptionIDs {
 				n += 1 + varintLen(int(v&MaxRemaining))
 			}
+		case kindNone:
 		}
 	}
 	return n
@@ -303,6 +305,7 @@ func (p *Properties) append(dst []byte, in *carrier, n int) []byte {
 			for _, v := range p.SubscriptionIDs {
 				dst = appendVarint(append(dst, byte(id)), int(v&MaxRemaining))
 			}
+		case kindNone:
 		}
 	}
 	return dst

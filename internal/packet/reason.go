@@ -47,6 +47,7 @@ func ValidReason(t Type, code byte, fromServer bool) bool {
 		case 0x19: // re-authenticate
 			return !fromServer
 		}
+	default: // has no reason code
 	}
 	return false
 }

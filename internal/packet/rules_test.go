@@ -34,8 +34,10 @@ func TestPublishRules(t *testing.T) {
 		{"MQTT-3.3.2-14 response topic with wildcard", v5, frame(0x30, "\x00\x01a\x06\x08\x00\x03a/+"), packet.CodeProtocolError},
 		{"response topic empty", v5, frame(0x30, "\x00\x01a\x03\x08\x00\x00"), packet.CodeProtocolError},
 		{"MQTT-3.3.2-13 response topic is UTF-8", v5, frame(0x30, "\x00\x01a\x04\x08\x00\x01\xff"), packet.CodeMalformed},
-		{"MQTT-3.3.4-6 subscription identifiers are there for the server to see", v5,
-			frame(0x30, "\x00\x01a\x04\x0b\x01\x0b\x01"), 0},
+		{
+			"MQTT-3.3.4-6 subscription identifiers are there for the server to see", v5,
+			frame(0x30, "\x00\x01a\x04\x0b\x01\x0b\x01"), 0,
+		},
 	})
 }
 
@@ -288,5 +290,7 @@ func TestErrorText(t *testing.T) {
 	var p packet.Publish
 	err = p.Decode(0, []byte("\x00\x01a\x05\x11\x00\x00\x00\x00"), packet.V5)
 	require.EqualError(t, err, "packet: property 0x11: not one that PUBLISH may have")
-	require.Equal(t, "packet: "+err.(*packet.Error).Reason, fmt.Sprint(err))
+	var e *packet.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "packet: "+e.Reason, fmt.Sprint(err))
 }

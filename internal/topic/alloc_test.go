@@ -29,7 +29,7 @@ func TestNoAllocations(t *testing.T) {
 		"CheckName":    func() { _ = topic.CheckName(name) },
 		"CheckFilter":  func() { _ = topic.CheckFilter("dev/+/temp/#") },
 		"ParseShared":  func() { _, _, _, _ = topic.ParseShared("$share/g/dev/+/#") },
-		"Match":        func() { topic.Match("dev/+/temp", name) },
+		"Match":        func() { _ = topic.Match("dev/+/temp", name) },
 		"Levels":       func() { topic.Levels(name) },
 		"HasWildcard":  func() { topic.HasWildcard(name) },
 		"Tree.Match":   func() { tree.Match(name, func(v *int) bool { count += *v + 1; return true }) },
