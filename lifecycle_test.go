@@ -157,7 +157,7 @@ func TestConnectTimeout(t *testing.T) {
 // the goroutines that do not come back are what it looks for.
 func TestEndUnderLoad(t *testing.T) {
 	t.Parallel()
-	for round := range 20 {
+	for round := range 8 {
 		hub := hubtest.New(t, func(c *thinghub.Config) { c.Logger = nil })
 		ctx, cancel := context.WithCancel(t.Context())
 		rec := hub.Recorder(t, "#")

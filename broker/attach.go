@@ -41,6 +41,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	var wills []*will
 	var replaced *conn // the connection that held the session
+	was := phaseClosed // the phase of replaced
 	var ended *session // the session that a clean start discards
 	present := false
 	release := func() {}
@@ -72,6 +73,9 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 			old.will = nil
 		}
 		old.conn = nil
+		if replaced != nil {
+			was = replaced.phase.Swap(phaseClosed) // no packet of it is handled any more
+		}
 		release = old.suspend()
 		s.timers.stop(old)
 		if present {
@@ -131,7 +135,9 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	s.count.accepted.Add(1)
 	if replaced != nil {
 		s.count.takeOvers.Add(1)
-		replaced.close(refuse(SessionTakenOver, "another connection uses this client identifier"))
+		if was != phaseClosed {
+			replaced.end(was, refuse(SessionTakenOver, "another connection uses this client identifier"))
+		}
 	}
 	if ended != nil {
 		ended.dissolve()

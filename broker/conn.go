@@ -421,10 +421,13 @@ func (c *conn) fail(_ *batch, err error) {
 // cause is a normal end. Any goroutine may call it, no lock is held; only the first
 // call has an effect.
 func (c *conn) close(cause error) {
-	was := c.phase.Swap(phaseClosed)
-	if was == phaseClosed {
-		return
+	if was := c.phase.Swap(phaseClosed); was != phaseClosed {
+		c.end(was, cause)
 	}
+}
+
+// end is what is left of close when the phase is phaseClosed; was is what it was.
+func (c *conn) end(was uint32, cause error) {
 	s := c.lock()
 	if was == phaseUp && c.ver == packet.V5 && cause != nil && !c.closing {
 		o := c.box()

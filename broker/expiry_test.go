@@ -90,6 +90,21 @@ func TestExpiryInFlight(t *testing.T) {
 	})
 }
 
+// The exchange with the publisher goes on, too [MQTT-4.3.3-13].
+func TestExpiryDuringQoS2FromClient(t *testing.T) {
+	t.Parallel()
+	bubble(t, quiet(), func(t *testing.T, srv *broker.Server) {
+		pub := join(t, srv, packet.V5, "pub")
+		pub.send(lasting(publish("t", "x", 2, 30), 1))
+		pub.wantAck(packet.TypePubrec)
+		time.Sleep(5 * time.Second)
+		pub.send(lasting(publish("t", "x", 2, 30), 1))
+		require.Zero(t, pub.wantAck(packet.TypePubrec).Code)
+		pub.acknowledge(packet.TypePubrel, 30)
+		require.Zero(t, pub.wantAck(packet.TypePubcomp).Code)
+	})
+}
+
 // Retained messages expire too, and their interval runs while they are kept
 // [MQTT-3.3.2-6].
 func TestExpiryOfRetained(t *testing.T) {

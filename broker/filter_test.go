@@ -16,7 +16,7 @@ func TestFilterMatching(t *testing.T) {
 	topics := []string{
 		"a", "b", "A", "a/b", "a/B", "a/b/c", "a/b/c/d", "a/", "/a", "/", "//", "///", "a//b", "a//", "/finance",
 		"finance", "$SYS/fake", "$x", "$x/a", "$x/a/b", "a/$x", "$", "$/a", "sport/tennis/player1", "sport/tennis/player1/ranking",
-		"sport", "sport/", "sport/tennis", " ", "a b", "a\tb", "\u00fc/\u65e5\u672c", "ab", "$share", "$shared/x", "a/#x"[:2] + "x",
+		"sport", "sport/", "sport/tennis", " ", "a b", "a\tb", "\u00fc/\u65e5\u672c", "ab", "$share", "$shared/x", "a/x",
 	}
 	for filter, want := range map[string]string{
 		"#":                        "a,b,A,a/b,a/B,a/b/c,a/b/c/d,a/,/a,/,//,///,a//b,a//,/finance,finance,a/$x,sport/tennis/player1,sport/tennis/player1/ranking,sport,sport/,sport/tennis, ,a b,a\tb,\u00fc/\u65e5\u672c,ab,a/x",

@@ -288,6 +288,29 @@ func TestMaximumPacketSizeAndReasons(t *testing.T) {
 	})
 }
 
+// An answer that cannot be made small enough is not sent either: the connection ends.
+func TestMaximumPacketSizeAndAnswers(t *testing.T) {
+	t.Parallel()
+	bubble(t, quiet(), func(t *testing.T, srv *broker.Server) {
+		s, u := &packet.Subscribe{PacketID: 1}, &packet.Unsubscribe{PacketID: 1}
+		for range 40 {
+			s.Filters = append(s.Filters, filter("f", 0))
+			u.Filters = append(u.Filters, []byte("f"))
+		}
+		for _, p := range []any{s, u} {
+			c := join(t, srv, packet.V5, "c", maxPacket(45))
+			c.send(p)
+			require.EqualValues(t, 45, len(encode(packet.V5, &packet.Suback{PacketID: 1, Codes: make([]byte, 40)})))
+			_, err := c.next(patience)
+			require.NoError(t, err)
+			c.ping()
+			c = join(t, srv, packet.V5, "c", maxPacket(44))
+			c.send(p)
+			c.wantDisconnect(broker.PacketTooLarge)
+		}
+	})
+}
+
 // The server closes, with 0x95, on a packet above its own limit, which CONNACK told
 // [MQTT-3.2.2-15], without waiting for the rest of it.
 func TestMaximumPacketSizeOfServer(t *testing.T) {

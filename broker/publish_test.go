@@ -165,7 +165,7 @@ func TestPublishTopicsAreNotNormalised(t *testing.T) {
 	}
 	bubbles(t, quiet(), func(t *testing.T, srv *broker.Server, v packet.Version) {
 		pub := join(t, srv, v, "pub")
-		for i, name := range topics {
+		for _, name := range topics {
 			sub := join(t, srv, v, "sub")
 			require.Equal(t, byte(0), sub.subscribe(name, 0), "%.20q", name)
 			for _, other := range topics {
@@ -175,7 +175,6 @@ func TestPublishTopicsAreNotNormalised(t *testing.T) {
 			sub.wantMessage(name, "x", 0)
 			sub.ping()
 			sub.disconnect()
-			_ = i
 		}
 	})
 }

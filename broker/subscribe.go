@@ -57,9 +57,12 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 		c.explain(&ack.Props, why)
 	}
 	buf := ack.Append(nil, c.ver)
-	if c.maxPacket > 0 && len(buf) > c.maxPacket {
+	if !c.fits(buf) {
 		ack.Props.Reset()
 		buf = ack.Append(nil, c.ver)
+	}
+	if !c.fits(buf) {
+		return refuse(PacketTooLarge, "SUBACK of %d bytes, the client's Maximum Packet Size is %d", len(buf), c.maxPacket)
 	}
 	c.reply(b, buf)
 	c.startReplay(b, owed)
@@ -226,6 +229,10 @@ func (c *conn) onUnsubscribe(b *batch, body []byte) error {
 			c.srv.shield("a hook", func() { h.Unsubscribed(c.conn.ClientID, sub.filter) })
 		}
 	}
-	c.reply(b, ack.Append(nil, c.ver))
+	buf := ack.Append(nil, c.ver)
+	if !c.fits(buf) {
+		return refuse(PacketTooLarge, "UNSUBACK of %d bytes, the client's Maximum Packet Size is %d", len(buf), c.maxPacket)
+	}
+	c.reply(b, buf)
 	return nil
 }

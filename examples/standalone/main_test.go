@@ -181,6 +181,7 @@ func TestMetrics(t *testing.T) {
 	other := hub.Client(t, "pump-2")
 	require.NoError(t, hub.Disconnect("pump-2"))
 	<-other.Done()
+	require.Eventually(t, func() bool { return hub.Metrics().Received[1] == 1 }, 10*time.Second, time.Millisecond)
 
 	problems, err := testutil.CollectAndLint(collector{hub.Hub})
 	require.NoError(t, err)

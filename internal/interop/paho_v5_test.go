@@ -620,7 +620,7 @@ func TestPahoV5PersistentSession(t *testing.T) {
 	}
 	// DISCONNECT may end the session at once.
 	require.NoError(t, sub.Disconnect(&paho.Disconnect{Properties: &paho.DisconnectProperties{SessionExpiryInterval: paho.Uint32(0)}}))
-	h.seen.await(t, "disconnected", "sub", 2)
+	require.NoError(t, h.seen.await(t, "disconnected", "sub", 2).cause)
 	sub = dialV5(t, h.addr, "sub", resume(1))
 	require.False(t, sub.ack.SessionPresent)
 	// It expires.
@@ -811,7 +811,7 @@ func TestPahoV5ExactlyOnce(t *testing.T) {
 	}
 	require.Len(t, got, rounds*each)
 	in.none(t)
-	require.Zero(t, h.Metrics().InFlight)
+	require.Eventually(t, func() bool { return h.Metrics().InFlight == 0 }, patience, 5*time.Millisecond)
 }
 
 // TestPahoV5HubRestart ends the hub and starts another one on its port: the clients

@@ -50,7 +50,7 @@ func conversation(t *testing.T, id string) (out []byte, check func(io.Reader)) {
 	sub := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
 	sub.MessageID, sub.Topics, sub.Qoss = 1, []string{id}, []byte{0}
 	large := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	large.TopicName, large.Payload = id, huge[:20000]
+	large.TopicName, large.Payload = id, huge[:5000]
 	small := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	small.TopicName, small.Payload = id, []byte("small")
 	return bytesOf(t, connect, sub, large, small), func(r io.Reader) {
