@@ -503,6 +503,13 @@ func (c *conn) due(now int64) {
 		c.srv.count.refusedConnect[KeepAliveTimeout].Add(1)
 		c.close(refuse(KeepAliveTimeout, "not connected within %s", c.srv.cfg.ConnectTimeout))
 	case phaseUp:
+		s := c.lock()
+		broken := c.broken
+		s.mu.Unlock()
+		if broken {
+			c.drv.close()
+			return
+		}
 		if at := c.expires.Load(); at > 0 && now >= at {
 			c.close(refuse(MaximumConnectTime, "the credentials expired"))
 			return

@@ -30,11 +30,13 @@ func TestSession_InFlightModel(t *testing.T) {
 		model := map[uint16]uint32{} // id to mark
 		var order []uint16
 		mark := uint32(0)
-		for range 150_000 {
+		for range 40_000 {
 			if len(model) < window && (rnd.IntN(2) == 0 || len(model) == 0) {
 				pid := s.nextID()
 				require.NotZero(t, pid)
-				require.NotContains(t, model, pid)
+				if _, taken := model[pid]; taken { // require.NotContains would walk the map
+					require.Failf(t, "an id in flight was given out", "%d", pid)
+				}
 				mark++
 				s.compact()
 				s.inflight.push(flight{pid: pid, issue: s.issued, subID: mark, state: wantPuback, counts: true})
@@ -52,7 +54,6 @@ func TestSession_InFlightModel(t *testing.T) {
 				}
 				pid = order[at]
 				order = slices.Delete(order, at, at+1)
-				require.Contains(t, model, pid)
 			} else if _, ok := model[pid]; ok {
 				continue
 			}

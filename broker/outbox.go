@@ -159,11 +159,13 @@ func (c *conn) writeOut() {
 	c.writing = false
 	c.dropOut()
 	broken, finish := c.broken, c.closing
-	if !broken {
-		c.unholdLocked(holdOutbox)
-	}
+	c.unholdLocked(holdOutbox)
 	s.unlock()
 	switch {
+	case broken && c.phase.Load() == phaseUp:
+		// The client is gone, but what it sent before, DISCONNECT perhaps, may still
+		// have to be read. Reading ends the connection, or linger does.
+		c.srv.timers.set(c, c.srv.clock()+int64(linger))
 	case broken:
 		c.drv.close()
 	case finish:

@@ -618,7 +618,9 @@ func TestPahoV5PersistentSession(t *testing.T) {
 		require.Equal(t, strconv.Itoa(i), text(m))
 		require.Equal(t, byte(i%3), m.QoS)
 	}
-	// DISCONNECT may end the session at once.
+	// DISCONNECT may end the session at once. Before that all has to be answered: a
+	// client that closes its socket without reading the rest may lose what it sent.
+	require.Eventually(t, func() bool { return h.client(t, "sub").InFlight == 0 }, patience, 5*time.Millisecond)
 	require.NoError(t, sub.Disconnect(&paho.Disconnect{Properties: &paho.DisconnectProperties{SessionExpiryInterval: paho.Uint32(0)}}))
 	require.NoError(t, h.seen.await(t, "disconnected", "sub", 2).cause)
 	sub = dialV5(t, h.addr, "sub", resume(1))
