@@ -26,6 +26,7 @@ func bubble(t *testing.T, cfg broker.Config, f func(t *testing.T, srv *broker.Se
 			require.NoError(t, srv.Close())
 			require.NoError(t, <-done)
 		}()
+		synctest.Wait() // for what Run does at its start
 		f(t, srv)
 	})
 }

@@ -93,7 +93,7 @@ type Config struct {
 	// MaxPacketSize bounds packets from clients, in bytes. Default 8 MiB.
 	MaxPacketSize int
 	// MaxConnectSize bounds the CONNECT packet, which comes from strangers. Default
-	// 256 KiB, or MaxPacketSize if that is less.
+	// 384 KiB, or MaxPacketSize if that is less.
 	MaxConnectSize int
 	// MaxPayloadBytes bounds the payload of a PUBLISH and of a will. Default 0: the
 	// packet size bounds it.
@@ -190,7 +190,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("broker: Config.%s is %d, expected %d to %d", b.name, *b.v, b.lo, b.hi)
 		}
 	}
-	orDefault(&c.MaxConnectSize, min(256<<10, c.MaxPacketSize))
+	orDefault(&c.MaxConnectSize, min(384<<10, c.MaxPacketSize))
 	if c.MaxConnectSize < 16 || c.MaxConnectSize > c.MaxPacketSize {
 		return c, fmt.Errorf("broker: Config.MaxConnectSize is %d, expected 16 to MaxPacketSize (%d)", c.MaxConnectSize, c.MaxPacketSize)
 	}
