@@ -308,6 +308,11 @@ func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error 
 			c.srv.log.Warn("broker: authentication failed", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
 			err = refuse(ServerUnavailable, "authentication is not possible at the moment")
 		} else {
+			if _, nobody := c.srv.cfg.Authenticator.(*auth.Memory); nobody {
+				c.srv.closedDoor.Do(func() {
+					c.srv.log.Warn("broker: every client is refused, because Config.Authenticator is not set", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr)
+				})
+			}
 			c.srv.log.Debug("broker: CONNECT refused", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
 		}
 		return c.refuseConnect(b, err)

@@ -33,10 +33,10 @@ type badFrame struct {
 
 func runBad(t *testing.T, addr string, v packet.Version, cases []badFrame) {
 	t.Helper()
-	for i, c := range cases {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := connect(t, addr, v, fmt.Sprintf("bad-%d-%d", v, i))
+			r := connect(t, addr, v, fmt.Sprintf("bad-%d-%s", v, c.name))
 			r.send(c.b)
 			r.wantRefused(c.code)
 		})

@@ -174,9 +174,9 @@ func newStage(t testing.TB, cfg broker.Config) *stage {
 	return s
 }
 
-func (s *stage) client(t testing.TB, v packet.Version, id string) *raw {
+func (s *stage) client(t testing.TB, v packet.Version, id string, mod ...func(*packet.Connect)) *raw {
 	r := &raw{t: t, nc: s.dial(), v: v}
-	require.Zero(t, r.hello(id).Code)
+	require.Zero(t, r.hello(id, mod...).Code)
 	return r
 }
 

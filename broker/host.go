@@ -22,6 +22,7 @@ type hostSub struct {
 	queue    deque[*Message]
 	bytes    int  // of queue
 	entered  bool // in the tree
+	ending   bool // takes nothing more
 	stopped  bool
 }
 
@@ -126,7 +127,7 @@ func (h *hostSub) push(m *Message) {
 	cfg := &h.srv.cfg
 	n := m.size()
 	h.mu.Lock()
-	if h.stopped {
+	if h.stopped || h.ending {
 		h.mu.Unlock()
 		return
 	}
@@ -140,6 +141,15 @@ func (h *hostSub) push(m *Message) {
 	if full {
 		h.srv.drop("", m, DropHostQueueFull)
 	}
+}
+
+// drained ends the taking of messages and reports whether the handler was given
+// those that were taken.
+func (h *hostSub) drained() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ending = true
+	return h.stopped || h.loaded && h.retained.len()+h.queue.len() == 0
 }
 
 func (h *hostSub) stop() {

@@ -199,7 +199,7 @@ func (s *stage) mute(t testing.TB, v packet.Version, id, filter string, qos byte
 
 // One subscriber reads nothing; those that read get everything, the rest is counted.
 func TestHostile_SubscriberThatDoesNotRead(t *testing.T) {
-	const payload, count = 1000, 20_000
+	const payload, count = 1000, 12_000
 	bounded(t, func(cfg *broker.Config) {
 		cfg.MaxQueuedBytes, cfg.MaxQueuedMessages = 4<<20, 2000
 	}, func(t *testing.T, s *stage, grown func(int64)) {
@@ -272,7 +272,7 @@ func TestHostile_AllSubscribersSlow(t *testing.T) {
 // A client that asks for all retained messages again and again and does not read
 // costs what an outbox holds; one that reads gets them all.
 func TestHostile_RetainedFlood(t *testing.T) {
-	const kept = 20_000
+	const kept = 8000
 	bounded(t, func(*broker.Config) {}, func(t *testing.T, s *stage, grown func(int64)) {
 		for i := range kept {
 			m := &broker.Message{Topic: fmt.Sprint("kept/", i%100, "/", i), Payload: make([]byte, 100), QoS: 1, Retain: true}
@@ -314,7 +314,7 @@ func TestHostile_PingFlood(t *testing.T) {
 		sent := 0
 		for i := range 4 {
 			nc := s.mute(t, packet.V311, fmt.Sprint("mute ", i), "t", 0)
-			_ = nc.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			for range 1000 { // 64 MiB, far more than sockets hold
 				n, err := nc.Write(pings)
 				if sent += n; err != nil {

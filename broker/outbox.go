@@ -73,7 +73,11 @@ func (c *conn) flush() {
 	s := c.lock()
 	c.touched = false
 	if c.writing || c.full || c.broken {
+		over := c.broken && c.closing // there is nobody to tell why
 		s.mu.Unlock()
+		if over {
+			c.drv.close()
+		}
 		return
 	}
 	if c.out == nil && !c.closing && !s.owes() {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,16 +25,17 @@ type Server struct {
 	hooks hooks
 	count counters
 
-	tree     topic.Tree[subscription]
-	groups   shareGroups
-	interest interest
-	sessions sessionTable
-	serials  atomic.Uint32
-	timers   timers
-	batches  sync.Pool // of *batch
-	start    time.Time
-	slow     bool // a seam may wait: Config.mayWait
-	local    bool // the Broker is the default one
+	tree       topic.Tree[subscription]
+	groups     shareGroups
+	interest   interest
+	sessions   sessionTable
+	serials    atomic.Uint32
+	timers     timers
+	batches    sync.Pool // of *batch
+	start      time.Time
+	closedDoor sync.Once // for the warning that nobody can connect
+	slow       bool      // a seam may wait: Config.mayWait
+	local      bool      // the Broker is the default one
 
 	ctx     context.Context // ends with Close; for work nobody else bounds
 	cancel  context.CancelFunc
@@ -285,29 +288,52 @@ func (s *Server) forget(c *conn) {
 // Shutdown ends the server in good order: listeners are closed, MQTT 5 clients get
 // DISCONNECT 0x8B, what waits in outboxes is written, and wills are published as
 // for every end that the client did not ask for. It returns when all connections
-// are gone or ctx ends, in which case the rest is cut and ctx's error returned.
+// are gone and the host's handlers have what was published until then, or ctx ends,
+// in which case the rest is cut and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
 	for _, c := range s.stopListening() {
 		c.close(refuse(ServerShuttingDown, "the server is shutting down"))
 	}
+	err := s.await(ctx, func() bool { return s.openConns() == 0 })
+	if err == nil {
+		err = s.await(ctx, s.drainHosts)
+	}
+	s.end()
+	return err
+}
+
+// await returns when something has happened that Shutdown waits for, or with ctx's
+// error.
+func (s *Server) await(ctx context.Context, happened func() bool) error {
 	// The timers end lingering, but Run, which looks after them, may have ended.
-	tick := time.NewTicker(linger / 4)
+	tick := time.NewTicker(linger / 100)
 	defer tick.Stop()
-	var err error
-	for over := false; !over && s.openConns() > 0; {
+	for !happened() {
 		select {
 		case <-s.idle:
 		case <-tick.C:
 			s.timers.look(s.clock(), s.fire)
 		case <-s.ctx.Done(): // somebody else's Close or Shutdown is further
-			over = true
+			return nil
 		case <-ctx.Done():
-			err, over = ctx.Err(), true
+			return ctx.Err()
 		}
 	}
-	s.end()
-	return err
+	return nil
+}
+
+// drainHosts has the host's subscriptions take nothing more and reports whether
+// their handlers were given everything they had taken.
+func (s *Server) drainHosts() bool {
+	s.mu.Lock()
+	hosts := slices.Collect(maps.Keys(s.hosts))
+	s.mu.Unlock()
+	all := true
+	for _, h := range hosts {
+		all = h.drained() && all
+	}
+	return all
 }
 
 // Close ends the server at once: connections are cut. It returns when every

@@ -101,7 +101,8 @@ func (c *v3Client) sub(t *testing.T, filter string, qos byte) byte {
 func (c *v3Client) awaitLost(t *testing.T) {
 	t.Helper()
 	select {
-	case <-c.lost:
+	case err := <-c.lost:
+		require.Error(t, err)
 	case <-time.After(patience):
 		require.FailNow(t, "the connection was not lost")
 	}
