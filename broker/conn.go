@@ -543,7 +543,10 @@ func (c *conn) rearm() {
 	} else {
 		c.srv.timers.stop(c)
 	}
-	if c.phase.Load() == phaseClosed { // meanwhile: the end of lingering is what counts
+	s := c.lock()
+	broken := c.broken
+	s.mu.Unlock()
+	if broken || c.phase.Load() == phaseClosed { // meanwhile: the end of lingering is what counts
 		c.srv.timers.set(c, c.srv.clock()+int64(linger))
 	}
 }

@@ -51,6 +51,7 @@ const (
 	fuzzSmall              // limits that are reached soon
 	fuzzOldest             // the Overflow policy
 	fuzzEnd
+	fuzzAsk // an authorizer that is asked about every message
 )
 
 func fuzzConfig(t testing.TB, how byte) broker.Config {
@@ -63,6 +64,15 @@ func fuzzConfig(t testing.TB, how byte) broker.Config {
 	}
 	if how&fuzzVanish != 0 {
 		cfg.MaxSessionExpiry = time.Nanosecond
+	}
+	if how&fuzzAsk != 0 {
+		cfg.EventLoops = -1 // what may wait is not for them
+		cfg.Authorizer = asking(func(r *auth.Request) error {
+			if r.Action == auth.Receive && len(r.Resource)%5 == 0 {
+				return auth.ErrDenied
+			}
+			return nil
+		})
 	}
 	if how&fuzzSmall != 0 {
 		cfg.MaxOutboxBytes, cfg.MaxPacketSize = 1024, 4096
@@ -182,7 +192,7 @@ func (s *stage) client(t testing.TB, v packet.Version, id string, mod ...func(*p
 
 func playScript(t *testing.T, how byte, script []byte) {
 	s := newStage(t, fuzzConfig(t, how))
-	const topic = "the witness's own topic"
+	const topic = "the witness's own"
 	witness := s.client(t, packet.V5, "the witness")
 	defer witness.drop()
 	require.Equal(t, byte(1), witness.subscribe(topic, 1))

@@ -119,7 +119,7 @@ func fuzzSeeds() map[string][]byte {
 	seeds := map[string][]byte{}
 	for name, s := range talks {
 		for kind, how := range map[string]byte{
-			"goroutines": fuzzVanish, "loops": fuzzVanish | fuzzLoops, "kept": fuzzLoops | fuzzSmall | fuzzOldest, "small": fuzzVanish | fuzzSmall | fuzzEnd,
+			"goroutines": fuzzVanish, "loops": fuzzVanish | fuzzLoops, "kept": fuzzLoops | fuzzSmall | fuzzOldest, "small": fuzzVanish | fuzzSmall | fuzzEnd, "asking": fuzzVanish | fuzzAsk,
 		} {
 			seeds[name+"-"+kind] = append([]byte{how}, s...)
 		}

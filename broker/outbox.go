@@ -124,7 +124,7 @@ func (c *conn) writeOut() {
 			if c.asker != nil {
 				s.askNext(c)
 			}
-			if !s.pump(c) && !s.replay(c) && c.pending() == 0 { // replay let others append
+			if !s.pump(c) && !s.replay(c) && c.pending() == 0 && !s.sendable(c) {
 				break
 			}
 			continue

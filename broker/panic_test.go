@@ -133,6 +133,7 @@ type slowSteps struct {
 func (s *slowSteps) Exchange(context.Context, *auth.Credentials) (auth.Exchange, error) {
 	return s, nil
 }
+
 func (s *slowSteps) Next(context.Context, []byte) ([]byte, *auth.Identity, error) {
 	s.in <- struct{}{}
 	<-s.out

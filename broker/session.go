@@ -368,6 +368,13 @@ func (s *session) askNext(c *conn) {
 	}
 }
 
+// sendable reports whether pump could send something after all: what has come to
+// the front without being asked about, or was queued while mu was released.
+func (s *session) sendable(c *conn) bool {
+	f := s.next()
+	return f != nil && (f.qos == 0 || f.state == wantPubcomp || s.unacked < c.quota)
+}
+
 // next is the message that pump would send next, nil for none. mu is held.
 func (s *session) next() *flight {
 	for i := 0; s.again > 0 && i < s.inflight.len(); i++ {
