@@ -71,8 +71,8 @@ type Config struct {
 	Logger *slog.Logger
 	// MaxClientIDBytes bounds the client ids that clients send. Default 65535.
 	MaxClientIDBytes int
-	// MaxConnections bounds concurrent connections; more are closed at once.
-	// Default 0: as many as the system allows.
+	// MaxConnections bounds concurrent connections; more are refused with 0x97, far
+	// more are closed at once. Default 0: as many as the system allows.
 	MaxConnections int
 	// MaxFiltersPerSubscribe bounds the filters of one SUBSCRIBE packet. Default
 	// 0: only the packet size bounds them.
@@ -100,8 +100,9 @@ type Config struct {
 	MaxPayloadBytes int
 	// MaxQoS is the highest quality of service. Default UpToQoS2.
 	MaxQoS QoSLimit
-	// MaxQueuedMessages and MaxQueuedBytes bound what waits in one session, online
-	// or not. Defaults 10,000 messages and 16 MiB.
+	// MaxQueuedMessages bounds what waits in one session, online or not;
+	// MaxQueuedBytes bounds it together with what was sent and not acknowledged.
+	// Defaults 10,000 messages and 16 MiB.
 	MaxQueuedMessages int
 	MaxQueuedBytes    int
 	// MaxRetainedMessages and MaxRetainedBytes bound the default retained store.

@@ -190,9 +190,6 @@ func (c *conn) await(b *batch, immediate bool, work func(context.Context) error,
 	}
 	if immediate || c.drv.blocking() {
 		if !immediate {
-			b.flush() // what others wait for does not wait with us
-		}
-		if !immediate {
 			b.flush() // what others are owed does not wait for the answer
 		}
 		if err := then(b, run()); err != nil {

@@ -23,7 +23,7 @@ func (s *Server) Publish(ctx context.Context, m *Message) error {
 
 // deliver is what the Broker calls for every message that concerns this hub.
 func (s *Server) deliver(group string, m *Message) {
-	if b := m.batch; b != nil && m == &b.msg && !b.busy {
+	if b := m.batch; b != nil && m == &b.msg && b.srv == s && !b.busy {
 		s.fanout(b, group, m)
 		return
 	}
@@ -37,14 +37,19 @@ func (s *Server) deliver(group string, m *Message) {
 func (s *Server) fanout(b *batch, group string, m *Message) {
 	b.busy = true
 	defer func() { b.busy = false }()
-	m.fanned = true
+	own := m == &b.msg // other messages are shared and not written to
+	if own {
+		m.fanned = true
+	}
 	b.hits = b.hits[:0]
 	b.merged.reset() // a panic may have left something
 	s.tree.Match(m.Topic, b.collect)
 	if len(b.hits) == 0 {
 		return
 	}
-	m.matched = true
+	if own {
+		m.matched = true
+	}
 	b.frames.reset()
 	for i, sub := range b.hits {
 		b.hits[i] = nil
@@ -112,6 +117,7 @@ func (s *Server) send(b *batch, sess *session, f *flight) bool {
 	case c != nil && c.asker != nil: // decided by writeOut
 		f.m = m.keep()
 		taken, disconnect = sess.enqueue(*f)
+		disconnect = disconnect && f.qos > 0
 		b.touch(c)
 	case c != nil && f.qos == 0:
 		if c.pending() > s.cfg.MaxOutboxBytes {

@@ -147,6 +147,9 @@ func (c *conn) writeOut() {
 		if n > 0 {
 			c.progress = true
 		}
+		if c.pending() <= c.srv.cfg.MaxOutboxBytes/2 {
+			c.unholdLocked(holdOutbox) // also when it never runs empty
+		}
 		if n < len(p) {
 			c.out.compact()
 			c.writing, c.full = false, true

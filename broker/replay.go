@@ -47,6 +47,9 @@ func (s *session) replay(c *conn) (sent bool) {
 		if r.next == nil && !r.begin(s) {
 			break
 		}
+		if r.m == nil && s.unacked >= c.quota && r.sub.opts.Load()&optQoS > 0 {
+			break // what is read now could be outdated when its turn comes
+		}
 		if r.m == nil && !s.pull(r, now) {
 			continue
 		}
@@ -96,9 +99,18 @@ func (r *replayer) begin(s *session) bool {
 			continue
 		}
 		r.sub = sub
-		seq := s.srv.cfg.Retained.Match(s.srv.ctx, sub.filter)
+		// Match is called by the first next, which runs without the lock.
+		seq := func(yield func(*Message, error) bool) {
+			for m, err := range s.srv.cfg.Retained.Match(s.srv.ctx, sub.filter) {
+				if !yield(m, err) {
+					return
+				}
+			}
+		}
 		if topic.HasWildcard(sub.filter) {
-			r.next, r.stop = iter.Pull2(seq)
+			next, stop := iter.Pull2(seq)
+			r.next = next
+			r.stop = func() { s.srv.shield("the store of retained messages", stop) }
 			return true
 		}
 		done := false // there is one message at most, not worth a coroutine

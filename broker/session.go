@@ -291,6 +291,9 @@ func (s *session) resume() {
 		f := s.inflight.at(i)
 		f.again, f.counts, f.asked = f.state != completed, false, false
 	}
+	for i := range s.queue.len() {
+		s.queue.at(i).asked = false // it was somebody else's answer, perhaps
+	}
 }
 
 // sendAgain sends what is owed from an earlier connection, in its order and with
@@ -353,6 +356,9 @@ func (s *session) askNext(c *conn) {
 		s.unlock()
 		allowed := m == nil || c.asker.mayReceive(m)
 		s.mu.Lock()
+		if s.conn != c {
+			return // the answer was for the connection that is gone
+		}
 		switch f := s.next(); {
 		case f == nil || f.m != m || f.pid != pid: // acknowledged or dropped meanwhile
 		case allowed:

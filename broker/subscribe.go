@@ -9,6 +9,9 @@ import (
 // onSubscribe grants or refuses each filter, answers with one SUBACK, and then sends
 // the retained messages. A filter is in force before its SUBACK leaves.
 func (c *conn) onSubscribe(b *batch, body []byte) error {
+	if c.srv.slow {
+		b.flush() // what others are owed does not wait with us
+	}
 	p := &b.sub
 	if err := p.Decode(body, c.ver); err != nil {
 		return err
@@ -201,6 +204,9 @@ func (s *Server) removeSubscription(sub *subscription) {
 // onUnsubscribe ends subscriptions; the filters are compared as text
 // [MQTT-3.10.4-1].
 func (c *conn) onUnsubscribe(b *batch, body []byte) error {
+	if c.srv.slow {
+		b.flush() // what others are owed does not wait with us
+	}
 	p := &b.unsub
 	if err := p.Decode(body, c.ver); err != nil {
 		return err

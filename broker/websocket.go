@@ -37,6 +37,10 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `Sec-WebSocket-Protocol must offer "mqtt"`, http.StatusBadRequest)
 		return
 	}
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && !canHijack(w) {
+		http.Error(w, "WebSocket needs a connection that can be taken over: HTTP/1.1", http.StatusNotImplemented)
+		return
+	}
 	spy := &hijackSpy{ResponseWriter: w}
 	ws, err := websocket.Accept(spy, r, &websocket.AcceptOptions{Subprotocols: subprotocols, OriginPatterns: s.cfg.WebSocketOrigins})
 	if err != nil {
@@ -95,6 +99,27 @@ func (h *hijackSpy) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	h.nc = nc
 	return nc, rw, err
+}
+
+// WriteHeaderNow passes on what some frameworks' writers need for the upgrade.
+func (h *hijackSpy) WriteHeaderNow() {
+	if w, ok := h.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
+		w.WriteHeaderNow()
+	}
+}
+
+// canHijack reports whether w, or what it wraps, can hand over its connection.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
 }
 
 func (h *hijackSpy) Unwrap() http.ResponseWriter { return h.ResponseWriter }
