@@ -397,6 +397,10 @@ topic both/# both 1 here/ there/
 		})
 		here := begin(t, "mosquitto_sub", at(addr, local)...)
 		h.seen.await(t, "subscribed", "bridge", 2)
+		// QoS 1 waits in the session until mosquitto_sub is there; QoS 0 would not.
+		mpub(t, addr, "-t", "up/ready", "-m", "yes", "-q", "1")
+		require.Equal(t, "up/ready", host.next(t).Topic)
+		require.Equal(t, "up/ready 1 yes", here.lines.next(t))
 		for qos := range 3 {
 			mpub(t, addr, "-t", "up/x", "-m", "up", "-q", fmt.Sprint(qos))
 			m := host.next(t)
