@@ -1,3 +1,5 @@
+//go:build !race
+
 package broker
 
 import (
@@ -29,9 +31,6 @@ func TestAllocs_QoS0(t *testing.T) { // AllocsPerRun forbids t.Parallel
 
 func requireAllocs(t *testing.T, want float64, r *rig, pub *nowhere, frame []byte, after ...func()) {
 	t.Helper()
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
 	run := func() {
 		r.feed(pub, frame)
 		for _, f := range after {
