@@ -78,6 +78,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 			if replaced.asker != nil {
 				old.dropQoS0()
 			}
+			replaced.announceEnd(was)
 		}
 		release = old.suspend()
 		s.timers.stop(old)
@@ -127,6 +128,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	b.touch(c)
 	c.accepted = true
+	s.announcer.add(announcement{info: c.info, connected: true})
 	s.count.connections.Add(1)
 	// From here on another connection may take over and then finds one that is up,
 	// whose client is owed a DISCONNECT.
@@ -148,9 +150,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	for _, w := range wills {
 		s.publishWill(w)
 	}
-	for _, h := range s.hooks.connected {
-		s.shield("a hook", func() { h.Connected(c.info) })
-	}
+	s.announce(id)
 	if !up {
 		c.leave(errPeerClosed) // closed meanwhile
 		return nil
@@ -226,7 +226,11 @@ func (c *conn) leave(cause error) {
 		}
 	}
 	s.count.connections.Add(-1)
-	info := c.info
+	info, authz := c.info, c.authz
+	if !c.announced {
+		c.announced = true
+		s.announcer.add(announcement{info: info, cause: cause})
+	}
 	s.sessions.mu.Unlock()
 	sess.unlock()
 	release()
@@ -237,11 +241,9 @@ func (c *conn) leave(cause error) {
 	if now != nil {
 		s.publishWill(now)
 	}
-	for _, h := range s.hooks.disconnected {
-		s.shield("a hook", func() { h.Disconnected(info, cause) })
-	}
-	if c.authz != nil {
-		s.shield("an authorizer", c.authz.Close)
+	s.announce(info.ClientID)
+	if authz != nil {
+		s.shield("an authorizer", authz.Close)
 	}
 	if cause != nil && !errors.Is(cause, errPeerClosed) {
 		s.log.Debug("broker: connection closed", "client", info.ClientID, "err", cause)
@@ -369,8 +371,19 @@ func (s *Server) Disconnect(clientID string, code ReasonCode) error {
 	return nil
 }
 
-// reauthorize replaces the identity of a live connection.
-func (c *conn) reauthorize(id *auth.Identity) {
+// reauthorize gives a live connection a new identity of the same principal and what
+// comes with it. The former grant is left in g.
+func (c *conn) reauthorize(id *auth.Identity, g *grant) {
+	s := c.lock()
+	if c.accepted {
+		was := grant{c.authz, c.asker}
+		c.authz, c.asker = g.authz, g.asker
+		if s.will != nil && s.conn == c {
+			s.will.authz = g.authz
+		}
+		*g = was
+	}
+	s.unlock()
 	c.id = id
 	at := int64(0)
 	if !id.Expires.IsZero() {

@@ -24,6 +24,10 @@ const (
 // linger is how long a connection that we close may take to read our last words.
 const linger = time.Second
 
+// handling, as the time of the last packet, says that one is being handled by seams
+// that may wait: the client cannot be blamed for silence.
+const handling = int64(1) << 62
+
 // turnBudget is how many deliveries a connection may cause before others get their
 // turn on an event loop; readAhead is what may arrive before a pause takes effect.
 const (
@@ -92,7 +96,9 @@ type conn struct {
 	held       uint8 // why reading pauses, of the hold constants
 	progress   bool  // something was written since the last look at the keep alive
 	quiet      bool  // the client wants no reason strings on most packets
-	accepted   bool  // the hooks were told of it
+	accepted   bool  // it holds, or held until a take-over, a session
+	announced  bool  // the hooks are told of its end
+	cause      error // why it is closing
 	outAliases map[string]uint16
 
 	timerNode
@@ -128,9 +134,16 @@ func (c *conn) received(b *batch, p []byte) {
 	defer c.recovered()
 	b.now = time.Now()
 	b.bytesIn += uint64(len(p))
-	c.last.Store(c.srv.since(b.now))
+	if c.srv.slow {
+		c.last.Store(handling)
+	} else {
+		c.last.Store(c.srv.since(b.now))
+	}
 	c.feed(b, p)
 	c.breathe()
+	if c.srv.slow {
+		c.last.Store(c.srv.clock())
+	}
 }
 
 // feed cuts p into packets and handles them in place. What is left of an incomplete
@@ -443,14 +456,16 @@ func (c *conn) end(was uint32, cause error) {
 			o.b = d.Append(o.b[:start], c.ver)
 		}
 	}
-	c.closing = true
+	c.closing, c.cause = true, cause
 	s.unlock()
 	if was == phaseUp {
 		c.srv.count.disconnects[ReasonOf(cause)].Add(1)
 	}
 	c.srv.timers.set(c, c.srv.clock()+int64(linger))
+	c.srv.leaving.Add(1)
+	defer c.srv.leaving.Add(-1)
+	c.flush() // DISCONNECT does not wait for the will
 	c.leave(cause)
-	c.flush()
 }
 
 // errPeerClosed is the cause of a connection that the client dropped without
@@ -516,7 +531,8 @@ func (c *conn) due(now int64) {
 		}
 		if c.keepAlive > 0 && now >= c.last.Load()+int64(c.keepAlive) {
 			s := c.lock()
-			alive := c.progress && c.held&holdOutbox != 0 // we do not read, but it does
+			// It is we who do not read: somebody is deciding, or it reads slowly.
+			alive := c.held&holdTurn != 0 || c.progress && c.held&holdOutbox != 0
 			c.progress = false
 			s.unlock()
 			if !alive {
@@ -533,7 +549,11 @@ func (c *conn) due(now int64) {
 func (c *conn) rearm() {
 	at := int64(0)
 	if c.keepAlive > 0 {
-		at = c.last.Load() + int64(c.keepAlive)
+		last := c.last.Load()
+		if last == handling {
+			last = c.srv.clock()
+		}
+		at = last + int64(c.keepAlive)
 	}
 	if e := c.expires.Load(); e > 0 && (at == 0 || e < at) {
 		at = e

@@ -191,15 +191,20 @@ func (c *conn) await(b *batch, immediate bool, work func(context.Context) error,
 	if immediate || c.drv.blocking() {
 		if !immediate {
 			b.flush() // what others are owed does not wait for the answer
+			c.last.Store(handling)
 		}
-		if err := then(b, run()); err != nil {
+		err := run()
+		if !immediate {
+			c.last.Store(c.srv.clock())
+		}
+		if err := then(b, err); err != nil {
 			c.fail(b, err)
 		}
 		return
 	}
 	c.waiting = true
 	c.hold(holdTurn)
-	c.srv.spawn(func() {
+	spawned := c.srv.spawn(func() {
 		err := run()
 		posted := c.drv.post(func() {
 			c.waiting = false
@@ -207,10 +212,22 @@ func (c *conn) await(b *batch, immediate bool, work func(context.Context) error,
 			c.proceed()
 		})
 		if !posted { // the loop has ended, and the connection with it
-			c.exchange.close(c.srv)
-			c.closeAuthz()
+			c.abandon()
 		}
 	})
+	if !spawned { // the server is closed
+		c.abandon()
+	}
+}
+
+// abandon lets go of what an answer that comes too late was for.
+func (c *conn) abandon() {
+	again := c.exchange != nil && c.exchange.again
+	c.exchange.close(c.srv)
+	c.exchange = nil
+	if !again { // else leave does it
+		c.closeAuthz()
+	}
 }
 
 func (c *conn) answered(then func(*batch, error) error, err error) {
@@ -240,28 +257,44 @@ func (c *conn) authorizeConnect(ctx context.Context, id *auth.Identity, r *conne
 	if r.will != nil {
 		a.HasWill, a.WillRetain, a.WillTopic = true, r.will.m.Retain, r.will.m.Topic
 	}
-	z := c.srv.cfg.Authorizer
-	if err := z.Authorize(ctx, id, &auth.Request{Action: auth.Connect, Resource: a.ClientID, Conn: *a}); err != nil {
-		return denied(err)
+	g, err := c.srv.authorize(ctx, id, a)
+	if err != nil {
+		return err
 	}
-	c.conn = a
+	c.conn, c.authz, c.asker = a, g.authz, g.asker
+	return nil
+}
+
+// A grant is what an identity may do on a connection.
+type grant struct {
+	authz auth.Session // nil: everything is allowed
+	asker *askSession  // authz, if it may wait
+}
+
+// authorize asks whether id may connect as a says, and opens a session for what it
+// does then.
+func (s *Server) authorize(ctx context.Context, id *auth.Identity, a *auth.Conn) (g grant, err error) {
+	z := s.cfg.Authorizer
+	if err := z.Authorize(ctx, id, &auth.Request{Action: auth.Connect, Resource: a.ClientID, Conn: *a}); err != nil {
+		return g, denied(err)
+	}
 	o, ok := z.(auth.Opener)
 	if !ok {
-		c.asker = &askSession{srv: c.srv, z: z, id: id, conn: a}
-		c.authz = c.asker
-		return nil
+		g.asker = &askSession{srv: s, z: z, id: id, conn: a}
+		g.authz = g.asker
+		return g, nil
 	}
-	s, err := o.Open(ctx, id, a)
+	session, err := o.Open(ctx, id, a)
 	if err != nil {
-		return denied(err)
+		return g, denied(err)
 	}
-	if s == nil {
-		return errors.New("broker: the Opener returned no session")
+	if session == nil {
+		return g, errors.New("broker: the Opener returned no session")
 	}
-	if _, open := s.(auth.InsecureAllowAll); !open {
-		c.authz = s
+	if _, open := session.(auth.InsecureAllowAll); !open {
+		g.authz = session
 	}
-	return nil
+	return g, nil
 }
 
 // denied makes an authorizer's error a refusal that is told to the client.

@@ -16,12 +16,21 @@ type exchange struct {
 	method string
 	again  bool // re-authentication
 	req    *connectRequest
+	grant  grant // of a re-authentication, until the connection has it
 }
 
+// close ends the exchange and lets go of a grant that nobody took.
 func (e *exchange) close(s *Server) {
-	if e != nil && e.x != nil {
+	if e == nil {
+		return
+	}
+	if e.x != nil {
 		s.shield("an authenticator", e.x.Close)
 		e.x = nil
+	}
+	if z := e.grant.authz; z != nil {
+		s.shield("an authorizer", z.Close)
+		e.grant = grant{}
 	}
 }
 
@@ -51,17 +60,20 @@ func (c *conn) step(b *batch, x auth.Exchanger, data []byte) {
 		if err == nil && id == nil {
 			return nil
 		}
-		if e.again {
-			return err
+		if !e.again {
+			return c.authorizeConnect(ctx, id, e.req, err)
 		}
-		return c.authorizeConnect(ctx, id, e.req, err)
+		if err == nil && id.Principal != c.id.Principal {
+			err = refuse(NotAuthorized, "re-authentication as somebody else") // the session is the other's
+		}
+		if err == nil {
+			a := *c.conn
+			e.grant, err = c.srv.authorize(ctx, id, &a)
+		}
+		return err
 	}, func(b *batch, err error) error {
 		if c.phase.Load() == phaseClosed {
-			e.close(c.srv)
-			c.exchange = nil
-			if !e.again {
-				c.closeAuthz()
-			}
+			c.abandon()
 			return nil
 		}
 		return c.stepped(b, e, reply, id, err)
@@ -75,6 +87,9 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 		}
 		c.sendAuth(b, ContinueAuthentication, e.method, reply)
 		return nil
+	}
+	if e.again && err == nil {
+		c.reauthorize(id, &e.grant)
 	}
 	e.close(c.srv)
 	c.exchange = nil
@@ -93,10 +108,6 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 		}
 		return err
 	}
-	if id.Principal != c.id.Principal {
-		return refuse(NotAuthorized, "re-authentication as somebody else") // the session is the other's
-	}
-	c.reauthorize(id)
 	c.sendAuth(b, Success, e.method, reply)
 	return nil
 }

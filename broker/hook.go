@@ -14,7 +14,9 @@ import (
 // hook is logged and goes no further.
 type Hook any
 
-// HookConnected is told that a client was accepted, before it is sent anything.
+// HookConnected is told that a client was accepted, as a rule before it is sent
+// anything. Of one client id, Connected and Disconnected alternate, in the order in
+// which connections held its session, whatever happens at the same time.
 type HookConnected interface{ Connected(c *ClientInfo) }
 
 // HookDisconnected is told that a connection of an accepted client ended. cause is

@@ -158,7 +158,8 @@ func (s *Server) refusePublish(m *Message, err error) error {
 // acknowledge is the one place that answers a PUBLISH [MQTT-4.3.2-4, 4.3.3-8].
 // 3.1.1 has no negative answer: a message that was refused on purpose is
 // acknowledged, or ends the connection (Config.CloseOnDenied) [MQTT-3.3.5-2]; one
-// that could not be routed ends it, so that the client sends it again.
+// that could not be routed ends it, so that the client sends it again, unless the
+// subscribers have it already: a failure to retain it is no reason to deliver twice.
 func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) error {
 	if err != nil && c.srv.cfg.CloseOnDenied && ReasonOf(err) == NotAuthorized {
 		return err
@@ -174,7 +175,7 @@ func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) e
 	var lost error
 	if c.ver == packet.V311 {
 		answer = nil
-		if err != nil && !onPurpose(ReasonOf(err)) {
+		if err != nil && !onPurpose(ReasonOf(err)) && !m.fanned {
 			lost = err
 		}
 	} else if err == nil && m.fanned && !m.matched && c.srv.local {

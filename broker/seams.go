@@ -45,7 +45,9 @@ type Router interface {
 // for concurrent use.
 type RetainedStore interface {
 	// Put replaces the retained message of m.Topic. m is the store's to keep; it
-	// must not be modified. ErrRetainedFull when a bound is reached.
+	// must not be modified. ErrRetainedFull when a bound is reached. The message is
+	// delivered to those who are there in any case; MQTT 5 publishers are told that
+	// it was not kept.
 	Put(ctx context.Context, m *Message) error
 	// Delete removes the retained message of topic; there may be none.
 	Delete(ctx context.Context, topic string) error

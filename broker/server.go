@@ -28,6 +28,7 @@ type Server struct {
 	tree       topic.Tree[subscription]
 	groups     shareGroups
 	interest   interest
+	announcer  announcer
 	sessions   sessionTable
 	serials    atomic.Uint32
 	timers     timers
@@ -39,7 +40,8 @@ type Server struct {
 
 	ctx     context.Context // ends with Close; for work nobody else bounds
 	cancel  context.CancelFunc
-	closing atomic.Bool // Shutdown or Close began
+	closing atomic.Bool  // Shutdown or Close began
+	leaving atomic.Int64 // connections that are giving up their sessions
 	idle    chan struct{}
 
 	mu        sync.Mutex
@@ -65,6 +67,7 @@ func NewServer(cfg Config) (*Server, error) {
 		idle: make(chan struct{}, 1),
 	}
 	s.slow = s.cfg.mayWait()
+	s.announcer.on = len(s.hooks.connected)+len(s.hooks.disconnected) > 0
 	s.sessions.byID = map[string]*session{}
 	s.timers.wake = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -290,17 +293,61 @@ func (s *Server) forget(c *conn) {
 // for every end that the client did not ask for. It returns when all connections
 // are gone and the host's handlers have what was published until then, or ctx ends,
 // in which case the rest is cut and ctx's error returned.
+//
+// The host's own code (a seam, a hook, a handler) is told by its context that the
+// server ends. If it goes on for more than a second after ctx ended, Shutdown does
+// not wait for it any longer.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
-	for _, c := range s.stopListening() {
-		c.close(refuse(ServerShuttingDown, "the server is shutting down"))
-	}
-	err := s.await(ctx, func() bool { return s.openConns() == 0 })
+	s.goodbye(s.stopListening())
+	err := s.await(ctx, func() bool { return s.openConns() == 0 && s.leaving.Load() == 0 })
 	if err == nil {
 		err = s.await(ctx, s.drainHosts)
 	}
 	s.end()
-	return err
+	done := make(chan struct{})
+	go func() { // ends with the last goroutine of the server
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(linger)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return err
+	case <-grace.C:
+		s.log.Warn("broker: shut down, but code of the host is still running")
+		return ctx.Err()
+	}
+}
+
+// goodbye closes connections because the server shuts down. Where seams may wait,
+// they are called for many clients at once.
+func (s *Server) goodbye(conns []*conn) {
+	bye := func(c *conn) { c.close(refuse(ServerShuttingDown, "the server is shutting down")) }
+	if !s.slow {
+		for _, c := range conns {
+			bye(c)
+		}
+		return
+	}
+	work := make(chan *conn, len(conns))
+	for _, c := range conns {
+		work <- c
+	}
+	close(work)
+	for range min(64, len(conns)) {
+		s.spawn(func() { // ends when all are closed
+			for c := range work {
+				bye(c)
+			}
+		})
+	}
 }
 
 // await returns when something has happened that Shutdown waits for, or with ctx's
@@ -337,13 +384,15 @@ func (s *Server) drainHosts() bool {
 }
 
 // Close ends the server at once: connections are cut. It returns when every
-// goroutine of the server is gone. Calling it again is fine.
+// goroutine that the server started is gone; Run, which the host started, returns
+// about then. Calling it again is fine.
 func (s *Server) Close() error {
 	s.closing.Store(true)
 	for _, c := range s.stopListening() {
 		c.drv.close()
 	}
 	s.end()
+	s.wg.Wait()
 	return nil
 }
 
@@ -385,7 +434,6 @@ func (s *Server) end() {
 		h.stop()
 	}
 	s.cancel()
-	s.wg.Wait()
 }
 
 // Go serves MQTT on one connection like ServeConn, on a goroutine of the server's.
