@@ -1,16 +1,38 @@
 package thinghub
 
 import (
+	"errors"
+	"log/slog"
+
 	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/internal/arn"
 )
 
 // Config configures a [Hub]. The zero value works, keeps everything in memory and
 // denies everybody. New copies it and validates it once; errors name the field.
 //
-// It is the configuration of the gateway (package broker): every limit, with its
-// default, is documented there.
-type Config = broker.Config
+// What several rooms share stands here once. The limits of a room, each with its
+// default, are in the room's own Config; what is set there besides (a logger, say)
+// wins over what is set here.
+type Config struct {
+	// Account, Region and Partition are the hub's part of all resource names, in
+	// letters, digits, "-" and "_". Defaults "000000000000", "local" and "aws".
+	Account, Region, Partition string
+	// Authenticator and Authorizer decide who comes in and what they may do, over
+	// MQTT and HTTP. Default: auth.NewMemory(), which knows nobody.
+	Authenticator Authenticator
+	Authorizer    Authorizer
+	// Broker moves messages between hubs. Default: one hub, broker.NewMemory().
+	Broker Broker
+	// Gateway is the configuration of the MQTT gateway. Its Router must be nil: the
+	// hub routes.
+	Gateway broker.Config
+	// Hooks watch the gateway; they come after those of Gateway.
+	Hooks []broker.Hook
+	// Logger gets what the host should know. Default slog.Default().
+	Logger *slog.Logger
+}
 
 // The names of the hub's seams.
 type (
@@ -23,3 +45,30 @@ type (
 	// Message is one application message.
 	Message = broker.Message
 )
+
+// scope is the hub's part of resource names.
+func (c *Config) scope() arn.Scope {
+	return arn.Scope{Partition: c.Partition, Region: c.Region, Account: c.Account}.WithDefaults()
+}
+
+// gateway is the gateway's configuration with what it shares with other rooms.
+func (c *Config) gateway() (broker.Config, error) {
+	g := c.Gateway
+	if g.Router != nil {
+		return g, errors.New("Config.Gateway.Router is set, expected nil: the hub routes, and Hooks watch it")
+	}
+	if g.Authenticator == nil {
+		g.Authenticator = c.Authenticator
+	}
+	if g.Authorizer == nil {
+		g.Authorizer = c.Authorizer
+	}
+	if g.Broker == nil {
+		g.Broker = c.Broker
+	}
+	if g.Logger == nil {
+		g.Logger = c.Logger
+	}
+	g.Hooks = append(g.Hooks[:len(g.Hooks):len(g.Hooks)], c.Hooks...)
+	return g, nil
+}

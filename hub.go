@@ -30,10 +30,15 @@ func New(cfg Config) (*Hub, error) {
 	if h.log == nil {
 		h.log = slog.Default()
 	}
-	if cfg.Router == nil {
-		cfg.Router = router{h}
+	if err := cfg.scope().Check(); err != nil {
+		return nil, fmt.Errorf("thinghub: Config.%w", err)
 	}
-	server, err := broker.NewServer(cfg)
+	gateway, err := cfg.gateway()
+	if err != nil {
+		return nil, fmt.Errorf("thinghub: %w", err)
+	}
+	gateway.Router = router{h}
+	server, err := broker.NewServer(gateway)
 	if err != nil {
 		return nil, fmt.Errorf("thinghub: %w", err)
 	}

@@ -23,14 +23,14 @@ func TestNewNamesTheWrongField(t *testing.T) {
 		cfg  thinghub.Config
 		want string
 	}{
-		{thinghub.Config{MaxInFlight: -1}, "Config.MaxInFlight is -1, expected 1 to 65535"},
-		{thinghub.Config{MaxPacketSize: 1}, "Config.MaxPacketSize is 1, expected"},
-		{thinghub.Config{MaxConnectSize: 1}, "Config.MaxConnectSize is 1, expected"},
-		{thinghub.Config{MaxKeepAlive: time.Millisecond}, "Config.MaxKeepAlive is 1ms, expected whole seconds"},
-		{thinghub.Config{ConnectTimeout: -1}, "Config.ConnectTimeout is -1ns, expected"},
-		{thinghub.Config{MaxQoS: 9}, "Config.MaxQoS is 9, expected"},
-		{thinghub.Config{Overflow: 9}, "Config.Overflow is 9, expected"},
-		{thinghub.Config{DenySubscribe: []string{"ok", "a/#/b"}}, "Config.DenySubscribe[1]"},
+		{thinghub.Config{Gateway: broker.Config{MaxInFlight: -1}}, "Config.MaxInFlight is -1, expected 1 to 65535"},
+		{thinghub.Config{Gateway: broker.Config{MaxPacketSize: 1}}, "Config.MaxPacketSize is 1, expected"},
+		{thinghub.Config{Gateway: broker.Config{MaxConnectSize: 1}}, "Config.MaxConnectSize is 1, expected"},
+		{thinghub.Config{Gateway: broker.Config{MaxKeepAlive: time.Millisecond}}, "Config.MaxKeepAlive is 1ms, expected whole seconds"},
+		{thinghub.Config{Gateway: broker.Config{ConnectTimeout: -1}}, "Config.ConnectTimeout is -1ns, expected"},
+		{thinghub.Config{Gateway: broker.Config{MaxQoS: 9}}, "Config.MaxQoS is 9, expected"},
+		{thinghub.Config{Gateway: broker.Config{Overflow: 9}}, "Config.Overflow is 9, expected"},
+		{thinghub.Config{Gateway: broker.Config{DenySubscribe: []string{"ok", "a/#/b"}}}, "Config.DenySubscribe[1]"},
 		{thinghub.Config{Hooks: []broker.Hook{struct{}{}}}, "Config.Hooks[0] is a struct {}, which implements none"},
 	}
 	for _, tt := range tests {
@@ -136,7 +136,7 @@ func TestRetained(t *testing.T) {
 
 func TestPublishErrors(t *testing.T) {
 	t.Parallel()
-	hub := hubtest.New(t, func(c *thinghub.Config) { c.MaxRetainedMessages = 1 })
+	hub := hubtest.New(t, func(c *thinghub.Config) { c.Gateway.MaxRetainedMessages = 1 })
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	long := strings.Repeat("a", 65536)
@@ -207,7 +207,7 @@ func TestSubscribeErrors(t *testing.T) {
 
 func TestSlowHandlerOfTheHost(t *testing.T) {
 	t.Parallel()
-	hub := hubtest.New(t, func(c *thinghub.Config) { c.MaxQueuedMessages = 2 })
+	hub := hubtest.New(t, func(c *thinghub.Config) { c.Gateway.MaxQueuedMessages = 2 })
 	in, out := make(chan string), make(chan struct{})
 	_, err := hub.Subscribe(t.Context(), "a", func(m *thinghub.Message) {
 		in <- string(m.Payload)
@@ -309,7 +309,7 @@ func TestHooks(t *testing.T) {
 	seen := make(events, 100)
 	hub := hubtest.New(t, func(c *thinghub.Config) {
 		c.Hooks = []broker.Hook{seen}
-		c.MaxQoS = broker.UpToQoS1
+		c.Gateway.MaxQoS = broker.UpToQoS1
 	})
 	maxPacket := uint32(64)
 	c, _ := receiver(t, hub, "pump-1", "cmd/+", func(_ *paho.ClientConfig, c *paho.Connect) {

@@ -143,7 +143,7 @@ func TestDial(t *testing.T) {
 func TestConnectTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		hub := hubtest.New(t, func(c *thinghub.Config) { c.ConnectTimeout = 3 * time.Second })
+		hub := hubtest.New(t, func(c *thinghub.Config) { c.Gateway.ConnectTimeout = 3 * time.Second })
 		nc, err := hub.Dial(t.Context())
 		require.NoError(t, err)
 		start := time.Now()

@@ -89,7 +89,7 @@ func dialWebSocket(t testing.TB, url string, client *http.Client) (net.Conn, err
 // other sites see it.
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	hub := hubtest.New(t, func(c *thinghub.Config) { c.WebSocketOrigins = []string{"*.plant.test"} })
+	hub := hubtest.New(t, func(c *thinghub.Config) { c.Gateway.WebSocketOrigins = []string{"*.plant.test"} })
 	addr := strings.TrimSuffix(strings.TrimPrefix(hub.URL(t), "ws://"), "/mqtt")
 	tests := []struct {
 		name, path string

@@ -8,31 +8,26 @@ import (
 	"time"
 )
 
-// Action is what somebody wants to do. The names are those of AWS IoT policies.
-type Action uint8
+// Action is what somebody wants to do, by its name in AWS policies. The control
+// plane asks about its operations by their names, such as "iot:CreateThing".
+type Action string
 
-// The actions a gateway asks about. The resource of Connect is a client id, of
-// Subscribe a topic filter, of the others a topic name.
+// The actions of the gateway and the data plane.
 const (
-	Connect Action = iota + 1
-	Publish
-	RetainPublish
-	Subscribe
-	Receive
+	Connect       Action = "iot:Connect"
+	Publish       Action = "iot:Publish"
+	RetainPublish Action = "iot:RetainPublish"
+	Subscribe     Action = "iot:Subscribe"
+	Receive       Action = "iot:Receive"
+
+	GetThingShadow           Action = "iot:GetThingShadow"
+	UpdateThingShadow        Action = "iot:UpdateThingShadow"
+	DeleteThingShadow        Action = "iot:DeleteThingShadow"
+	ListNamedShadowsForThing Action = "iot:ListNamedShadowsForThing"
+	GetRetainedMessage       Action = "iot:GetRetainedMessage"
+	ListRetainedMessages     Action = "iot:ListRetainedMessages"
+	DeleteConnection         Action = "iot:DeleteConnection"
 )
-
-var actionNames = [...]string{
-	Connect: "iot:Connect", Publish: "iot:Publish", RetainPublish: "iot:RetainPublish",
-	Subscribe: "iot:Subscribe", Receive: "iot:Receive",
-}
-
-// String returns the policy name of the action, such as "iot:Publish".
-func (a Action) String() string {
-	if int(a) < len(actionNames) && actionNames[a] != "" {
-		return actionNames[a]
-	}
-	return "iot:Unknown"
-}
 
 // Credentials is everything a client presented when it connected. Which fields
 // are set depends on the way it came in; a nil or empty field was not presented.
@@ -93,8 +88,11 @@ type Conn struct {
 // Request is one question to an Authorizer.
 type Request struct {
 	Action Action
-	// Resource is the client id (Connect), the filter as the client wrote it,
-	// "$share/" included (Subscribe), or the topic name (the others).
+	// Resource is the client id (Connect, DeleteConnection), the filter as the
+	// client wrote it, "$share/" included (Subscribe), or the topic name (Publish,
+	// RetainPublish, Receive, GetRetainedMessage). For the shadow actions and the
+	// control plane it is the resource's part of its ARN, such as "thing/pump-1" or
+	// "thing/pump-1/settings", and "*" where an operation names no resource.
 	Resource string
 	Conn     Conn
 }

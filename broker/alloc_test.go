@@ -115,7 +115,7 @@ func TestSizes(t *testing.T) {
 		got, limit uintptr
 	}{
 		{"conn", unsafe.Sizeof(conn{}), 272},
-		{"session", unsafe.Sizeof(session{}), 328},
+		{"session", unsafe.Sizeof(session{}), 336},
 		{"subscription", unsafe.Sizeof(subscription{}), 48},
 		{"flight", unsafe.Sizeof(flight{}), 48},
 		{"Message", unsafe.Sizeof(Message{}), 216},

@@ -75,6 +75,9 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		old.conn = nil
 		if replaced != nil {
 			was = replaced.phase.Swap(phaseClosed) // no packet of it is handled any more
+			if replaced.asker != nil {
+				old.dropQoS0()
+			}
 		}
 		release = old.suspend()
 		s.timers.stop(old)
@@ -196,6 +199,9 @@ func (c *conn) leave(cause error) {
 	if sess.conn == c {
 		sess.conn = nil
 		release = sess.suspend()
+		if c.asker != nil {
+			sess.dropQoS0()
+		}
 		w := sess.will
 		sess.will = nil
 		if cause == nil {
@@ -310,7 +316,7 @@ func (s *session) dissolve() {
 	s.srv.count.queued.Add(-int64(s.queue.len()))
 	s.inflight.clear()
 	s.queue.clear()
-	s.live, s.again, s.unacked, s.bytes = 0, 0, 0, 0
+	s.live, s.again, s.unacked, s.bytes, s.waiting = 0, 0, 0, 0, 0
 	release := s.suspend()
 	s.unlock()
 	release()

@@ -72,7 +72,7 @@ func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)
 			h.stop()
 			return nil, err
 		}
-		if !m.expired(now) {
+		if m != nil && !m.expired(now) {
 			retained.push(m)
 		}
 	}

@@ -12,7 +12,7 @@ const (
 	DropExpired                         // the Message Expiry Interval passed
 	DropTooLarge                        // above the client's Maximum Packet Size
 	DropDenied                          // the authorizer refused Receive
-	DropSessionEnded                    // the session ended with the message still queued
+	DropSessionEnded                    // the session, or for QoS 0 its connection, ended with the message still queued
 	DropHostQueueFull                   // a Subscribe handler of the host is too slow
 	dropReasons
 )

@@ -7,7 +7,7 @@ import "sync"
 const flushAt = 64 << 10
 
 // maxRefills is how often an event loop fills one outbox from the session's queue
-// before it looks after other connections.
+// and from what it is owed before it looks after other connections.
 const maxRefills = 16
 
 // An outbuf holds the bytes that wait for a connection's socket. Connections at
@@ -124,7 +124,13 @@ func (c *conn) writeOut() {
 			if c.asker != nil {
 				s.askNext(c)
 			}
-			if !s.pump(c) && !s.replay(c) && c.pending() == 0 && !s.sendable(c) {
+			if s.pump(c) {
+				continue
+			}
+			sent, tired := s.replay(c)
+			if tired {
+				refills = maxRefills
+			} else if !sent && c.pending() == 0 && !s.sendable(c) {
 				break
 			}
 			continue

@@ -7,10 +7,16 @@ import (
 	"github.com/thinghub/thinghub/internal/topic"
 )
 
+// maxFruitless is how often a replay asks the store in vain before others have
+// their turn: a search in a big store may find nothing for a long time, and asking
+// for one costs a client nothing.
+const maxFruitless = 64
+
 // A replayer owes a session the retained messages that match its new subscriptions
 // [MQTT-3.3.1-9]. It takes them from the store as fast as the client takes them from
 // us, so that what was asked for and is not read costs no memory. Its fields are
-// guarded by the session's lock; next and stop belong to whoever set busy.
+// guarded by the session's lock; next and stop belong to whoever set busy. It is the
+// session's until suspend takes it away.
 type replayer struct {
 	owed []*subscription // whose turn comes, each once
 	sub  *subscription   // whose turn it is
@@ -34,24 +40,34 @@ func (s *session) owe(sub *subscription) {
 }
 
 // replay sends retained messages, with RETAIN 1, until the outbox has enough for one
-// write. It reports whether it sent any. mu is held, and released while the store is
-// asked; quota and outbox then wait for somebody to call again.
-func (s *session) replay(c *conn) (sent bool) {
+// write or the store was asked in vain too often. It reports whether it sent any, and
+// whether it gave up although the client could take more. mu is held, and released
+// while the store is asked; quota and outbox then wait for somebody to call again.
+func (s *session) replay(c *conn) (sent, tired bool) {
 	r := s.replays
 	if r == nil || r.busy {
-		return false
+		return false, false
 	}
 	r.busy, r.to = true, c
 	now := time.Now()
-	for s.conn == c && !c.closing && c.pending() < flushAt {
+	fruitless := 0
+	for s.replays == r && !c.closing && c.pending() < flushAt {
 		if r.next == nil && !r.begin(s) {
 			break
 		}
 		if r.m == nil && s.unacked >= c.quota && r.sub.opts.Load()&optQoS > 0 {
 			break // what is read now could be outdated when its turn comes
 		}
+		if fruitless == maxFruitless {
+			tired = true
+			break
+		}
 		if r.m == nil && !s.pull(r, now) {
+			fruitless++
 			continue
+		}
+		if s.replays != r {
+			break // nobody is there any more to send it to
 		}
 		opts := r.sub.opts.Load()
 		if opts&optEnded != 0 {
@@ -60,6 +76,7 @@ func (s *session) replay(c *conn) (sent bool) {
 		}
 		if r.m.isOwn(s.id, opts) {
 			r.m = nil
+			fruitless++
 			continue
 		}
 		f := flight{m: r.m, qos: min(byte(r.m.QoS), byte(opts&optQoS)), retain: true, subID: uint32(opts >> 8), exempt: true}
@@ -70,22 +87,22 @@ func (s *session) replay(c *conn) (sent bool) {
 		if s.dispatch(c, nil, &f, now) {
 			s.srv.count.delivered[f.qos].Add(1)
 			sent = true
+		} else {
+			fruitless++
 		}
 	}
 	r.busy = false
-	switch n := s.conn; {
-	case n != c || c.closing:
-		release := s.suspend()
-		s.unlock()
-		release()
-		s.mu.Lock()
-		if n != nil && n != c {
-			s.srv.spawn(n.flush) // it found us busy
+	switch {
+	case s.replays != r: // suspended: what it searched with is left to us
+		if stop := r.stop; stop != nil {
+			s.unlock()
+			stop()
+			s.mu.Lock()
 		}
 	case r.next == nil && len(r.owed) == 0:
 		s.replays = nil
 	}
-	return sent
+	return sent, tired
 }
 
 // begin starts with the next subscription, false when there is none.
@@ -142,7 +159,7 @@ func (s *session) pull(r *replayer, now time.Time) bool {
 	var err error
 	ok := false
 	s.srv.shield("the store of retained messages", func() { m, err, ok = r.next() })
-	if c := r.to; ok && err == nil && (m.expired(now) || c.asker != nil && !c.asker.mayReceive(m)) {
+	if c := r.to; ok && err == nil && m != nil && (m.expired(now) || c.asker != nil && !c.asker.mayReceive(m)) {
 		m = nil
 	}
 	if err != nil {
@@ -164,15 +181,18 @@ func (s *session) pull(r *replayer, now time.Time) bool {
 func (s *session) suspend() (release func()) {
 	release = func() {}
 	r := s.replays
-	if r == nil || r.busy {
+	if r == nil {
 		return release
 	}
-	owed := r.owed
-	if r.sub != nil {
-		release = r.stop
-		owed = append([]*subscription{r.sub}, owed...)
-	}
 	s.replays = nil
+	owed := r.owed
+	r.owed = nil
+	if r.sub != nil {
+		owed = append([]*subscription{r.sub}, owed...)
+		if !r.busy { // else replay stops it when it finds itself suspended
+			release = r.stop
+		}
+	}
 	for _, sub := range owed {
 		sub.opts.And(^optOwed)
 		if opts := sub.opts.Load(); s.durable && !s.ended && opts&optQoS > 0 && opts&optEnded == 0 {

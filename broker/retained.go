@@ -1,13 +1,19 @@
 package broker
 
 import (
+	"container/heap"
 	"context"
 	"iter"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/thinghub/thinghub/internal/topic"
 )
+
+// stride is how many nodes of the index are looked at between two signs of life.
+const stride = 256
 
 // MemoryRetained is the default [RetainedStore]: an index by topic in memory.
 type MemoryRetained struct {
@@ -16,7 +22,10 @@ type MemoryRetained struct {
 	maxBytes    int64
 	messages    atomic.Int64
 	bytes       atomic.Int64
-	evicted     atomic.Int64 // when expired messages were looked for last
+
+	mu        sync.Mutex
+	expiring  expiries // messages with a deadline, among them some that were replaced
+	deadlines int      // how many of them were not
 }
 
 // NewMemoryRetained returns a store that keeps at most the given number of messages
@@ -28,10 +37,13 @@ func NewMemoryRetained(maxMessages, maxBytes int64) *MemoryRetained {
 // Put replaces the retained message of m.Topic, or returns [ErrRetainedFull].
 func (s *MemoryRetained) Put(_ context.Context, m *Message) error {
 	if s.full(m) {
-		s.evict()
+		s.evict(time.Now())
 		if s.full(m) {
 			return ErrRetainedFull
 		}
+	}
+	if !m.Expires.IsZero() {
+		s.evict(time.Now())
 	}
 	s.account(s.names.Put(m.Topic, m), m)
 	return nil
@@ -46,19 +58,18 @@ func (s *MemoryRetained) full(m *Message) bool {
 	return s.maxMessages > 0 && dn > 0 && s.messages.Load()+dn > s.maxMessages || s.maxBytes > 0 && db > 0 && s.bytes.Load()+db > s.maxBytes
 }
 
-// evict removes what expired, at most every second: it looks at everything.
-func (s *MemoryRetained) evict() {
-	now := time.Now()
-	last := s.evicted.Load()
-	if now.UnixNano()-last < int64(time.Second) || !s.evicted.CompareAndSwap(last, now.UnixNano()) {
-		return
-	}
-	drop := func(name string, m *Message) bool {
+// evict removes what expired.
+func (s *MemoryRetained) evict(now time.Time) {
+	for {
+		s.mu.Lock()
+		if len(s.expiring) == 0 || !s.expiring[0].expired(now) {
+			s.mu.Unlock()
+			return
+		}
+		m := heap.Pop(&s.expiring).(*Message)
+		s.mu.Unlock()
 		s.expire(m, now)
-		return true
 	}
-	s.names.Match("#", drop)
-	s.names.Match("$SYS/#", drop)
 }
 
 // expire removes m if it expired and is still the one that is kept.
@@ -91,6 +102,40 @@ func (s *MemoryRetained) account(old, now *Message) {
 		s.messages.Add(1)
 		s.bytes.Add(charge(now))
 	}
+	gone, come := old != nil && !old.Expires.IsZero(), now != nil && !now.Expires.IsZero()
+	if !gone && !come {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gone {
+		s.deadlines--
+	}
+	if come {
+		s.deadlines++
+		heap.Push(&s.expiring, now)
+	}
+	if len(s.expiring) > 2*s.deadlines+64 { // most were replaced before their time
+		s.expiring = slices.DeleteFunc(s.expiring, func(m *Message) bool { return s.names.Get(m.Topic) != m })
+		s.expiring = slices.Clip(s.expiring)
+		heap.Init(&s.expiring)
+	}
+}
+
+// expiries is a heap, the earliest deadline first.
+type expiries []*Message
+
+func (e expiries) Len() int           { return len(e) }
+func (e expiries) Less(i, j int) bool { return e[i].Expires.Before(e[j].Expires) }
+func (e expiries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *expiries) Push(m any)        { *e = append(*e, m.(*Message)) }
+
+func (e *expiries) Pop() any {
+	last := len(*e) - 1
+	m := (*e)[last]
+	(*e)[last] = nil
+	*e = (*e)[:last]
+	return m
 }
 
 // Match yields the messages whose topics match filter. It works on the live index:
@@ -98,7 +143,9 @@ func (s *MemoryRetained) account(old, now *Message) {
 func (s *MemoryRetained) Match(_ context.Context, filter string) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		now := time.Now()
-		s.names.Match(filter, func(_ string, m *Message) bool { return s.expire(m, now) || yield(m, nil) })
+		s.names.Search(filter, stride, func(_ string, m *Message) bool {
+			return m != nil && s.expire(m, now) || yield(m, nil)
+		})
 	}
 }
 

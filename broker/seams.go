@@ -53,5 +53,8 @@ type RetainedStore interface {
 	// must not be modified. One that expired may be yielded or not; removing it is
 	// the store's affair. The reader may take its time between two messages, as a
 	// slow client does, and may use the store meanwhile: no lock may be held then.
+	//
+	// A store that looks for long without finding anything should yield nil, nil
+	// now and then, which means nothing but lets the reader do something else.
 	Match(ctx context.Context, filter string) iter.Seq2[*Message, error]
 }

@@ -41,6 +41,7 @@ type session struct {
 	unacked  int           // those that count against the client's Receive Maximum
 	queue    deque[flight] // not sent yet
 	bytes    int           // of the messages in both, as far as they are copies
+	waiting  int           // of those in queue
 	replays  *replayer     // retained messages it is owed, nil for none
 
 	inbound idSet // QoS 2 ids received and not released
@@ -259,7 +260,9 @@ func (s *session) enqueue(f flight) (taken, disconnect bool) {
 	cfg := &s.srv.cfg
 	n := f.m.size()
 	full := func() bool { return s.queue.len() >= cfg.MaxQueuedMessages || s.bytes+n > cfg.MaxQueuedBytes }
-	for s.queue.len() > 0 && cfg.Overflow == DropOldest && n <= cfg.MaxQueuedBytes && full() {
+	// What is in flight stays; where it leaves no room, dropping others helps nobody.
+	fits := s.bytes-s.waiting+n <= cfg.MaxQueuedBytes
+	for s.queue.len() > 0 && cfg.Overflow == DropOldest && fits && full() {
 		old := s.dequeue()
 		s.note(old.m, DropQueueFull)
 	}
@@ -268,6 +271,7 @@ func (s *session) enqueue(f flight) (taken, disconnect bool) {
 		return false, cfg.Overflow == DisconnectClient
 	}
 	s.bytes += n
+	s.waiting += n
 	s.queue.push(f)
 	s.srv.count.queued.Add(1)
 	return true, false
@@ -276,8 +280,26 @@ func (s *session) enqueue(f flight) (taken, disconnect bool) {
 func (s *session) dequeue() flight {
 	f := s.queue.pop()
 	s.bytes -= f.m.size()
+	s.waiting -= f.m.size()
 	s.srv.count.queued.Add(-1)
 	return f
+}
+
+// dropQoS0 drops what waited for an authorizer's answer and is not kept for a client
+// that is gone. mu is held.
+func (s *session) dropQoS0() {
+	for range s.queue.len() {
+		f := s.dequeue()
+		if f.qos == 0 {
+			s.note(f.m, DropSessionEnded)
+			continue
+		}
+		n := f.m.size()
+		s.bytes += n
+		s.waiting += n
+		s.queue.push(f)
+		s.srv.count.queued.Add(1)
+	}
 }
 
 // owes reports whether something waits for the connection.

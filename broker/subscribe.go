@@ -72,8 +72,8 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 	return nil
 }
 
-// startReplay sends what retained messages fit into the outbox; the rest follow as
-// the client reads and acknowledges.
+// startReplay notes which retained messages the client is owed. They are sent when
+// the batch is flushed, as fast as the client reads and acknowledges.
 func (c *conn) startReplay(b *batch, owed []*subscription) {
 	if l, ok := c.srv.cfg.Retained.(interface{ Len() int }); len(owed) == 0 || ok && l.Len() == 0 {
 		return
@@ -82,9 +82,6 @@ func (c *conn) startReplay(b *batch, owed []*subscription) {
 	if sess.conn == c && !c.closing {
 		for _, sub := range owed {
 			sess.owe(sub)
-		}
-		if sess.queue.len() == 0 {
-			sess.replay(c)
 		}
 		b.touch(c)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thinghub/thinghub"
 	"github.com/thinghub/thinghub/auth"
+	"github.com/thinghub/thinghub/broker"
 )
 
 // patience is how long anything in this package waits before it fails the test.
@@ -25,14 +26,14 @@ type Hub struct {
 // ([auth.InsecureAllowAll]), publishes no $SYS topics and logs to t. Functions in
 // mod may change its configuration:
 //
-//	hub := hubtest.New(t, func(c *thinghub.Config) { c.MaxQueuedMessages = 3 })
+//	hub := hubtest.New(t, func(c *thinghub.Config) { c.Gateway.MaxQueuedMessages = 3 })
 func New(t testing.TB, mod ...func(*thinghub.Config)) *Hub {
 	t.Helper()
 	cfg := thinghub.Config{
 		Authenticator: auth.InsecureAllowAll{},
 		Authorizer:    auth.InsecureAllowAll{},
 		Logger:        logger(t),
-		SysInterval:   -1,
+		Gateway:       broker.Config{SysInterval: -1},
 	}
 	for _, f := range mod {
 		f(&cfg)

@@ -69,7 +69,7 @@ func TestClientsAndRecorder(t *testing.T) {
 func TestNewTakesChanges(t *testing.T) {
 	t.Parallel()
 	hub := hubtest.New(t,
-		func(c *thinghub.Config) { c.MaxClientIDBytes = 3 },
+		func(c *thinghub.Config) { c.Gateway.MaxClientIDBytes = 3 },
 		func(c *thinghub.Config) { c.Authenticator = auth.NewMemory() })
 	_, ack, err := hub.TryClient(t, "pump-1")
 	require.ErrorIs(t, err, broker.ClientIDNotValid)
@@ -234,7 +234,7 @@ func TestFailures(t *testing.T) {
 		want []string
 	}{
 		{"bad configuration", func(t testing.TB) {
-			hubtest.New(t, func(c *thinghub.Config) { c.MaxInFlight = -1 })
+			hubtest.New(t, func(c *thinghub.Config) { c.Gateway.MaxInFlight = -1 })
 		}, []string{"Config.MaxInFlight is -1"}},
 		{"refused client", func(t testing.TB) {
 			hubtest.New(t, func(c *thinghub.Config) { c.Authenticator = auth.NewMemory() }).Client(t, "pump-1")

@@ -137,6 +137,9 @@ func match(t *testing.T, s broker.RetainedStore, filter string) []string {
 	out := []string{}
 	for m, err := range s.Match(t.Context(), filter) {
 		require.NoError(t, err)
+		if m == nil {
+			continue // a sign of life
+		}
 		out = append(out, m.Topic+"="+string(m.Payload))
 	}
 	slices.Sort(out)

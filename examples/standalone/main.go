@@ -62,9 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newHub(o *options, f *file, log *slog.Logger) (*thinghub.Hub, error) {
-	cfg := o.limits
-	cfg.Logger = log
-	cfg.WebSocketOrigins = f.webSocketOrigins
+	cfg := thinghub.Config{Gateway: o.limits, Logger: log}
+	cfg.Gateway.WebSocketOrigins = f.webSocketOrigins
 	switch {
 	case o.anonymous != anonymousOff:
 		cfg.Authenticator, cfg.Authorizer = auth.InsecureAllowAll{}, auth.InsecureAllowAll{}

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/thinghub/thinghub"
+	"github.com/thinghub/thinghub/broker"
 )
 
 // options is what the command line says.
@@ -17,7 +17,7 @@ type options struct {
 	config                          string
 	anonymous                       anonymity
 	logLevel                        slog.Level
-	limits                          thinghub.Config
+	limits                          broker.Config
 }
 
 var errHelp = flag.ErrHelp

@@ -16,7 +16,7 @@ import (
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	aws := thinghub.Config{
+	aws := broker.Config{
 		CloseOnDenied: true, DisableSubscriptionIDs: true, MaxClientIDBytes: 128, MaxFiltersPerSubscribe: 8,
 		MaxInFlight: 100, MaxKeepAlive: 20 * time.Minute, MaxPayloadBytes: 131072, MaxPacketSize: 147456,
 		MaxQoS: broker.UpToQoS1, MaxSessionExpiry: time.Hour, MaxSubscriptions: 50, MaxTopicBytes: 256,
@@ -26,32 +26,32 @@ func TestSettings(t *testing.T) {
 	awsBut.MaxQoS, awsBut.ReceiveMaximum = broker.UpToQoS2, 5
 	tests := []struct {
 		set  []string
-		want thinghub.Config
+		want broker.Config
 	}{
-		{nil, thinghub.Config{}},
-		{[]string{"max_keepalive=60"}, thinghub.Config{MaxKeepAlive: time.Minute}},
-		{[]string{"max_keepalive=0"}, thinghub.Config{}},
-		{[]string{"max_packet_size=1024"}, thinghub.Config{MaxPacketSize: 1024}},
-		{[]string{"maximum_qos=0"}, thinghub.Config{MaxQoS: broker.OnlyQoS0}},
-		{[]string{"maximum_qos=1"}, thinghub.Config{MaxQoS: broker.UpToQoS1}},
-		{[]string{"maximum_qos=2"}, thinghub.Config{MaxQoS: broker.UpToQoS2}},
-		{[]string{"retain_available=false"}, thinghub.Config{DisableRetain: true}},
-		{[]string{"retain_available=true"}, thinghub.Config{}},
-		{[]string{"receive_maximum=7"}, thinghub.Config{ReceiveMaximum: 7}},
-		{[]string{"max_inflight_messages=7"}, thinghub.Config{MaxInFlight: 7}},
-		{[]string{"topic_alias_maximum=7"}, thinghub.Config{TopicAliasMaximum: 7}},
-		{[]string{"topic_alias_maximum=0"}, thinghub.Config{TopicAliasMaximum: -1}},
-		{[]string{"max_queued_messages=7"}, thinghub.Config{MaxQueuedMessages: 7}},
-		{[]string{"max_connections=7"}, thinghub.Config{MaxConnections: 7}},
-		{[]string{"max_session_expiry=60"}, thinghub.Config{MaxSessionExpiry: time.Minute}},
-		{[]string{"max_session_expiry=4294967295"}, thinghub.Config{MaxSessionExpiry: -1}},
-		{[]string{"allow_zero_length_clientid=false"}, thinghub.Config{RefuseEmptyClientID: true}},
-		{[]string{"shared_subscriptions=false"}, thinghub.Config{DisableShared: true}},
-		{[]string{"connect_timeout=3"}, thinghub.Config{ConnectTimeout: 3 * time.Second}},
-		{[]string{"deny_subscribe=test/nosubscribe", "deny_subscribe=a=b"}, thinghub.Config{DenySubscribe: []string{"test/nosubscribe", "a=b"}}},
-		{[]string{"maximum_qos=1,receive_maximum=7"}, thinghub.Config{MaxQoS: broker.UpToQoS1, ReceiveMaximum: 7}},
+		{nil, broker.Config{}},
+		{[]string{"max_keepalive=60"}, broker.Config{MaxKeepAlive: time.Minute}},
+		{[]string{"max_keepalive=0"}, broker.Config{}},
+		{[]string{"max_packet_size=1024"}, broker.Config{MaxPacketSize: 1024}},
+		{[]string{"maximum_qos=0"}, broker.Config{MaxQoS: broker.OnlyQoS0}},
+		{[]string{"maximum_qos=1"}, broker.Config{MaxQoS: broker.UpToQoS1}},
+		{[]string{"maximum_qos=2"}, broker.Config{MaxQoS: broker.UpToQoS2}},
+		{[]string{"retain_available=false"}, broker.Config{DisableRetain: true}},
+		{[]string{"retain_available=true"}, broker.Config{}},
+		{[]string{"receive_maximum=7"}, broker.Config{ReceiveMaximum: 7}},
+		{[]string{"max_inflight_messages=7"}, broker.Config{MaxInFlight: 7}},
+		{[]string{"topic_alias_maximum=7"}, broker.Config{TopicAliasMaximum: 7}},
+		{[]string{"topic_alias_maximum=0"}, broker.Config{TopicAliasMaximum: -1}},
+		{[]string{"max_queued_messages=7"}, broker.Config{MaxQueuedMessages: 7}},
+		{[]string{"max_connections=7"}, broker.Config{MaxConnections: 7}},
+		{[]string{"max_session_expiry=60"}, broker.Config{MaxSessionExpiry: time.Minute}},
+		{[]string{"max_session_expiry=4294967295"}, broker.Config{MaxSessionExpiry: -1}},
+		{[]string{"allow_zero_length_clientid=false"}, broker.Config{RefuseEmptyClientID: true}},
+		{[]string{"shared_subscriptions=false"}, broker.Config{DisableShared: true}},
+		{[]string{"connect_timeout=3"}, broker.Config{ConnectTimeout: 3 * time.Second}},
+		{[]string{"deny_subscribe=test/nosubscribe", "deny_subscribe=a=b"}, broker.Config{DenySubscribe: []string{"test/nosubscribe", "a=b"}}},
+		{[]string{"maximum_qos=1,receive_maximum=7"}, broker.Config{MaxQoS: broker.UpToQoS1, ReceiveMaximum: 7}},
 		{[]string{"aws_limits=true"}, aws},
-		{[]string{"aws_limits=false"}, thinghub.Config{}},
+		{[]string{"aws_limits=false"}, broker.Config{}},
 		{[]string{"maximum_qos=2", "aws_limits=true,receive_maximum=5"}, awsBut},
 	}
 	named := map[string]bool{}
@@ -67,7 +67,7 @@ func TestSettings(t *testing.T) {
 			o, err := parseOptions(args, nil)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, o.limits)
-			hub, err := thinghub.New(o.limits)
+			hub, err := thinghub.New(thinghub.Config{Gateway: o.limits})
 			require.NoError(t, err)
 			require.NoError(t, hub.Close())
 		})

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/thinghub/thinghub"
 	"github.com/thinghub/thinghub/broker"
 )
 
@@ -28,7 +27,7 @@ func (s *settings) Set(v string) error {
 		if !known {
 			return fmt.Errorf("unknown name %q, expected one of %s", name, knownSettings())
 		}
-		if err := set(&thinghub.Config{}, value); err != nil {
+		if err := set(&broker.Config{}, value); err != nil {
 			return fmt.Errorf("%s is %q, expected %w", name, value, err)
 		}
 		*s = append(*s, pair)
@@ -38,7 +37,7 @@ func (s *settings) Set(v string) error {
 
 // config applies the settings, which Set has checked: the preset first, so that
 // single ones can change it.
-func (s settings) config() (cfg thinghub.Config) {
+func (s settings) config() (cfg broker.Config) {
 	for _, preset := range []bool{true, false} {
 		for _, pair := range s {
 			name, value, _ := strings.Cut(pair, "=")
@@ -61,29 +60,29 @@ func knownSettings() string {
 }
 
 // A setting changes the configuration; its error says what was expected.
-type setting func(c *thinghub.Config, value string) error
+type setting func(c *broker.Config, value string) error
 
 // known has the names -set takes.
 var known = map[string]setting{
-	"allow_zero_length_clientid": boolean(func(c *thinghub.Config, v bool) { c.RefuseEmptyClientID = !v }),
+	"allow_zero_length_clientid": boolean(func(c *broker.Config, v bool) { c.RefuseEmptyClientID = !v }),
 	"aws_limits":                 boolean(awsLimits),
-	"connect_timeout":            number(1, 86400, func(c *thinghub.Config, v int) { c.ConnectTimeout = seconds(v) }),
+	"connect_timeout":            number(1, 86400, func(c *broker.Config, v int) { c.ConnectTimeout = seconds(v) }),
 	"deny_subscribe":             denySubscribe,
-	"max_connections":            number(0, math.MaxInt32, func(c *thinghub.Config, v int) { c.MaxConnections = v }),
-	"max_inflight_messages":      number(1, 65535, func(c *thinghub.Config, v int) { c.MaxInFlight = v }),
-	"max_keepalive":              number(0, 65535, func(c *thinghub.Config, v int) { c.MaxKeepAlive = seconds(v) }),
-	"max_packet_size":            number(64, 268435460, func(c *thinghub.Config, v int) { c.MaxPacketSize = v }),
-	"max_queued_messages":        number(1, math.MaxInt32, func(c *thinghub.Config, v int) { c.MaxQueuedMessages = v }),
+	"max_connections":            number(0, math.MaxInt32, func(c *broker.Config, v int) { c.MaxConnections = v }),
+	"max_inflight_messages":      number(1, 65535, func(c *broker.Config, v int) { c.MaxInFlight = v }),
+	"max_keepalive":              number(0, 65535, func(c *broker.Config, v int) { c.MaxKeepAlive = seconds(v) }),
+	"max_packet_size":            number(64, 268435460, func(c *broker.Config, v int) { c.MaxPacketSize = v }),
+	"max_queued_messages":        number(1, math.MaxInt32, func(c *broker.Config, v int) { c.MaxQueuedMessages = v }),
 	"max_session_expiry":         maxSessionExpiry,
 	"maximum_qos":                number(0, 2, maximumQoS),
-	"receive_maximum":            number(1, 65535, func(c *thinghub.Config, v int) { c.ReceiveMaximum = v }),
-	"retain_available":           boolean(func(c *thinghub.Config, v bool) { c.DisableRetain = !v }),
-	"shared_subscriptions":       boolean(func(c *thinghub.Config, v bool) { c.DisableShared = !v }),
+	"receive_maximum":            number(1, 65535, func(c *broker.Config, v int) { c.ReceiveMaximum = v }),
+	"retain_available":           boolean(func(c *broker.Config, v bool) { c.DisableRetain = !v }),
+	"shared_subscriptions":       boolean(func(c *broker.Config, v bool) { c.DisableShared = !v }),
 	"topic_alias_maximum":        number(0, 65535, topicAliasMaximum),
 }
 
-func number(lo, hi int, set func(*thinghub.Config, int)) setting {
-	return func(c *thinghub.Config, value string) error {
+func number(lo, hi int, set func(*broker.Config, int)) setting {
+	return func(c *broker.Config, value string) error {
 		v, err := strconv.Atoi(value)
 		if err != nil || v < lo || v > hi {
 			return fmt.Errorf("a whole number from %d to %d", lo, hi)
@@ -93,8 +92,8 @@ func number(lo, hi int, set func(*thinghub.Config, int)) setting {
 	}
 }
 
-func boolean(set func(*thinghub.Config, bool)) setting {
-	return func(c *thinghub.Config, value string) error {
+func boolean(set func(*broker.Config, bool)) setting {
+	return func(c *broker.Config, value string) error {
 		if value != "true" && value != "false" {
 			return errors.New("true or false")
 		}
@@ -105,7 +104,7 @@ func boolean(set func(*thinghub.Config, bool)) setting {
 
 func seconds(v int) time.Duration { return time.Duration(v) * time.Second }
 
-func denySubscribe(c *thinghub.Config, value string) error {
+func denySubscribe(c *broker.Config, value string) error {
 	if value == "" {
 		return errors.New("a topic filter")
 	}
@@ -114,7 +113,7 @@ func denySubscribe(c *thinghub.Config, value string) error {
 }
 
 // maxSessionExpiry takes MQTT's number for "never", which Config spells differently.
-func maxSessionExpiry(c *thinghub.Config, value string) error {
+func maxSessionExpiry(c *broker.Config, value string) error {
 	v, err := strconv.ParseUint(value, 10, 32)
 	switch {
 	case err != nil || v == 0:
@@ -127,11 +126,11 @@ func maxSessionExpiry(c *thinghub.Config, value string) error {
 	return nil
 }
 
-func maximumQoS(c *thinghub.Config, v int) {
+func maximumQoS(c *broker.Config, v int) {
 	c.MaxQoS = []broker.QoSLimit{broker.OnlyQoS0, broker.UpToQoS1, broker.UpToQoS2}[v]
 }
 
-func topicAliasMaximum(c *thinghub.Config, v int) {
+func topicAliasMaximum(c *broker.Config, v int) {
 	c.TopicAliasMaximum = v
 	if v == 0 {
 		c.TopicAliasMaximum = -1
@@ -139,7 +138,7 @@ func topicAliasMaximum(c *thinghub.Config, v int) {
 }
 
 // awsLimits is the documented limits and refusals of AWS IoT Core.
-func awsLimits(c *thinghub.Config, on bool) {
+func awsLimits(c *broker.Config, on bool) {
 	if !on {
 		return
 	}

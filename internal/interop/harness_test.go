@@ -70,7 +70,8 @@ func startHubAt(t *testing.T, addr string, changes ...change) *testHub {
 	seen := &witness{}
 	cfg := thinghub.Config{
 		Authenticator: auth.InsecureAllowAll{}, Authorizer: auth.InsecureAllowAll{},
-		Hooks: []broker.Hook{seen}, Logger: slog.New(slog.DiscardHandler), SysInterval: -1,
+		Hooks: []broker.Hook{seen}, Logger: slog.New(slog.DiscardHandler),
+		Gateway: broker.Config{SysInterval: -1},
 	}
 	for _, c := range changes {
 		c(&cfg)

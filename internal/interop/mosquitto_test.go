@@ -333,7 +333,7 @@ func TestMosquittoLargeFile(t *testing.T) {
 
 func TestMosquittoSys(t *testing.T) {
 	eachVersion(t, func(t *testing.T, v string) {
-		h := startHub(t, func(c *thinghub.Config) { c.SysInterval, c.Version = 50*time.Millisecond, "interop 1" })
+		h := startHub(t, func(c *thinghub.Config) { c.Gateway.SysInterval, c.Gateway.Version = 50*time.Millisecond, "interop 1" })
 		all := msub(t, h, h.addr, "all", "#", "-V", v)
 		sub := msub(t, h, h.addr, "sub", "$SYS/#", "-V", v, "-F", "%t %p")
 		var lines []string

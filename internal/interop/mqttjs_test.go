@@ -175,7 +175,7 @@ func TestMQTTjsReconnect(t *testing.T) {
 
 func TestMQTTjsProperties(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.TopicAliasMaximum, c.ReceiveMaximum = 10, 20 })
+	h := startHub(t, func(c *thinghub.Config) { c.Gateway.TopicAliasMaximum, c.Gateway.ReceiveMaximum = 10, 20 })
 	j := &mqttJS{beginJS(t, "mqttjs.js"), "mqtt://" + h.addr, 5}
 	pub := j.start(t, "pub", object{"autoAssignTopicAlias": true})
 	up := pub.ups.next(t)

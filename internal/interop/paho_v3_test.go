@@ -486,7 +486,7 @@ func TestPahoV3Refusals(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, func(c *thinghub.Config) {
 		c.Authenticator, c.Authorizer = byPassword{"ann": "right", "": ""}, exceptSecret{}
-		c.MaxClientIDBytes = 10
+		c.Gateway.MaxClientIDBytes = 10
 	})
 	for _, tc := range []struct {
 		name, id, user, password string

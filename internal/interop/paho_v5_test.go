@@ -274,7 +274,7 @@ func TestPahoV5Properties(t *testing.T) {
 func TestPahoV5RequestResponse(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, func(c *thinghub.Config) {
-		c.ResponseInformation = func(id string) string { return "answers/" + id + "/" }
+		c.Gateway.ResponseInformation = func(id string) string { return "answers/" + id + "/" }
 	})
 	server := dialV5(t, h.addr, "server", func(cfg *paho.ClientConfig, _ *paho.Connect) {
 		cfg.OnPublishReceived = []func(paho.PublishReceived) (bool, error){func(r paho.PublishReceived) (bool, error) {
@@ -402,7 +402,7 @@ func TestPahoV5Shared(t *testing.T) {
 
 func TestPahoV5ReceiveMaximum(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.ReceiveMaximum = 3 })
+	h := startHub(t, func(c *thinghub.Config) { c.Gateway.ReceiveMaximum = 3 })
 	sub := dialV5(t, h.addr, "sub", func(cfg *paho.ClientConfig, c *paho.Connect) {
 		cfg.EnableManualAcknowledgment, cfg.SendAcksInterval = true, 5*time.Millisecond
 		c.Properties.ReceiveMaximum = paho.Uint16(4)
@@ -444,7 +444,7 @@ func TestPahoV5ReceiveMaximum(t *testing.T) {
 
 func TestPahoV5TopicAliases(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.TopicAliasMaximum = 5 })
+	h := startHub(t, func(c *thinghub.Config) { c.Gateway.TopicAliasMaximum = 5 })
 	pub := dialV5(t, h.addr, "pub")
 	require.Equal(t, uint16(5), *pub.ack.Properties.TopicAliasMaximum)
 	sub := dialV5(t, h.addr, "sub", func(_ *paho.ClientConfig, c *paho.Connect) { c.Properties.TopicAliasMaximum = paho.Uint16(2) })
@@ -498,7 +498,7 @@ func TestPahoV5TopicAliases(t *testing.T) {
 
 func TestPahoV5ServerDisconnect(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.MaxPacketSize = 1000 })
+	h := startHub(t, func(c *thinghub.Config) { c.Gateway.MaxPacketSize = 1000 })
 	watch := dialV3(t, "tcp://"+h.addr, "watch")
 	watch.sub(t, "will", 1)
 	will := func(_ *paho.ClientConfig, c *paho.Connect) {
@@ -596,7 +596,7 @@ func TestPahoV5Will(t *testing.T) {
 
 func TestPahoV5PersistentSession(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.MaxSessionExpiry = time.Hour })
+	h := startHub(t, func(c *thinghub.Config) { c.Gateway.MaxSessionExpiry = time.Hour })
 	pub := dialV5(t, h.addr, "pub")
 	sub := dialV5(t, h.addr, "sub", resume(7200))
 	require.False(t, sub.ack.SessionPresent)
@@ -677,7 +677,7 @@ func TestPahoV5Refusals(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, func(c *thinghub.Config) {
 		c.Authenticator, c.Authorizer = byPassword{"ann": "right"}, exceptSecret{}
-		c.MaxClientIDBytes = 10
+		c.Gateway.MaxClientIDBytes = 10
 	})
 	for _, tc := range []struct {
 		name, id string
@@ -727,8 +727,8 @@ func TestPahoV5Refusals(t *testing.T) {
 func TestPahoV5Limits(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, func(c *thinghub.Config) {
-		c.MaxQoS, c.DisableRetain, c.DisableShared, c.DisableWildcards = broker.UpToQoS1, true, true, true
-		c.DisableSubscriptionIDs, c.TopicAliasMaximum, c.MaxKeepAlive = true, -1, 10*time.Second
+		c.Gateway.MaxQoS, c.Gateway.DisableRetain, c.Gateway.DisableShared, c.Gateway.DisableWildcards = broker.UpToQoS1, true, true, true
+		c.Gateway.DisableSubscriptionIDs, c.Gateway.TopicAliasMaximum, c.Gateway.MaxKeepAlive = true, -1, 10*time.Second
 	})
 	c := dialV5(t, h.addr, "c")
 	p := c.ack.Properties

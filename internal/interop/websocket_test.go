@@ -152,7 +152,9 @@ func TestWebSocketSubprotocol(t *testing.T) {
 // TestWebSocketOrigin connects as a browser does, with an Origin.
 func TestWebSocketOrigin(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, func(c *thinghub.Config) { c.WebSocketOrigins = []string{"app.example.com", "*.trusted.example"} })
+	h := startHub(t, func(c *thinghub.Config) {
+		c.Gateway.WebSocketOrigins = []string{"app.example.com", "*.trusted.example"}
+	})
 	addr := h.serveHTTP(t, nil)
 	_, port, _ := strings.Cut(addr, ":")
 	for origin, want := range map[string]int{

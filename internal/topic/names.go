@@ -103,12 +103,21 @@ func (n *Names[V]) CompareAndDelete(name string, v *V) bool {
 // that is there throughout is never missed and never doubled, whatever else
 // changes.
 func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
+	n.Search(filter, 0, yield)
+}
+
+// Search is Match for a caller that has other things to do: after each stride of
+// nodes that were looked at, it calls yield with a nil value in between, which may
+// end it like any other call. A search in a big tree may find nothing for a long
+// time. 0 is an endless stride.
+func (n *Names[V]) Search(filter string, stride int, yield func(name string, v *V) bool) {
 	if !HasWildcard(filter) {
 		if d := n.find(filter); d != nil {
 			d.yield(yield)
 		}
 		return
 	}
+	w := nameWalk[V]{root: &n.root, stride: stride, yield: yield}
 	d, off := &n.root, 0
 	for {
 		var c *nameNode[V]
@@ -118,15 +127,18 @@ func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
 			level, next = nextLevel(filter, off)
 			switch {
 			case level == "+":
-				c = n.visible(d.first.Load())
+				c = w.visible(d.first.Load())
 			case level == "#" && next > len(filter):
-				if !n.subtree(d, yield) {
+				if !w.subtree(d) {
 					return
 				}
 			default:
 				c = n.child(d, level)
 			}
 		} else if !d.yield(yield) {
+			return
+		}
+		if !w.step() {
 			return
 		}
 		// The way back is that of Tree: parent pointers instead of a stack.
@@ -137,7 +149,7 @@ func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
 			next = off
 			off = prevLevel(filter, off)
 			if level, _ := nextLevel(filter, off); level == "+" {
-				c = n.visible(d.next.Load())
+				c = w.visible(d.next.Load())
 			}
 			d = d.parent
 		}
@@ -148,19 +160,37 @@ func (n *Names[V]) Match(filter string, yield func(name string, v *V) bool) {
 // Len returns the number of names.
 func (n *Names[V]) Len() int { return int(n.names.Load()) }
 
+// A nameWalk is one search.
+type nameWalk[V any] struct {
+	root   *nameNode[V]
+	stride int // after so many steps yield is called for nothing, 0 for never
+	steps  int
+	ended  bool // by yield, in such a call
+	yield  func(name string, v *V) bool
+}
+
+// step counts one node; false when the search is to end.
+func (w *nameWalk[V]) step() bool {
+	if w.steps++; w.steps == w.stride {
+		w.steps = 0
+		w.ended = w.ended || !w.yield("", nil)
+	}
+	return !w.ended
+}
+
 // subtree yields top and everything below it.
-func (n *Names[V]) subtree(top *nameNode[V], yield func(name string, v *V) bool) bool {
+func (w *nameWalk[V]) subtree(top *nameNode[V]) bool {
 	d := top
 	for {
-		if !d.yield(yield) {
+		if !d.yield(w.yield) || !w.step() {
 			return false
 		}
-		c := n.visible(d.first.Load())
+		c := w.visible(d.first.Load())
 		for c == nil {
 			if d == top {
 				return true
 			}
-			c = n.visible(d.next.Load())
+			c = w.visible(d.next.Load())
 			d = d.parent
 		}
 		d = c
@@ -169,9 +199,12 @@ func (n *Names[V]) subtree(top *nameNode[V], yield func(name string, v *V) bool)
 
 // visible returns d or the first of its next siblings that a wildcard matches:
 // one in the first level matches no name with a "$" in front [MQTT-4.7.2-1].
-func (n *Names[V]) visible(d *nameNode[V]) *nameNode[V] {
-	for d != nil && d.parent == &n.root && strings.HasPrefix(d.level, "$") {
+func (w *nameWalk[V]) visible(d *nameNode[V]) *nameNode[V] {
+	for d != nil && d.parent == w.root && strings.HasPrefix(d.level, "$") && w.step() {
 		d = d.next.Load()
+	}
+	if w.ended {
+		return nil
 	}
 	return d
 }

@@ -167,3 +167,39 @@ func requireNoNames[V any](t *testing.T, names *topic.Names[V]) {
 	require.Zero(t, names.Len())
 	require.Empty(t, named(names, "#"))
 }
+
+// A search that finds nothing shows signs of life, and can be ended by them.
+func TestNamesSearchStrides(t *testing.T) {
+	t.Parallel()
+	var names topic.Names[int]
+	for i := range 10_000 {
+		names.Put(fmt.Sprintf("dev/%d/temp", i), new(int))
+		names.Put(fmt.Sprintf("$x%d/%d", i, i), new(int))
+	}
+	for _, filter := range []string{"dev/+/none", "+/+/none", "+/none"} {
+		ticks := 0
+		names.Search(filter, 100, func(name string, v *int) bool {
+			require.Nil(t, v)
+			require.Empty(t, name)
+			ticks++
+			return true
+		})
+		require.GreaterOrEqual(t, ticks, 10_000/100, filter)
+		ticks = 0
+		names.Search(filter, 100, func(string, *int) bool { ticks++; return ticks < 3 })
+		require.Equal(t, 3, ticks, filter)
+	}
+	for _, filter := range []string{"dev/+/temp", "dev/#", "#", "dev/7/+"} {
+		found := map[string]*int{}
+		names.Search(filter, 7, func(name string, v *int) bool {
+			if v != nil {
+				if found[name] != nil {
+					t.Errorf("%s twice", name)
+				}
+				found[name] = v
+			}
+			return true
+		})
+		require.Equal(t, named(&names, filter), found, filter)
+	}
+}
