@@ -1,0 +1,133 @@
+package shadow
+
+import (
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// A section is one side of a document, taken apart. The tree is empty when the
+// side has no keys.
+type section struct {
+	tree  tree
+	times []int64 // of the leaves
+	text  []byte  // of the tree, where the section has made it
+}
+
+func (s *section) reset() {
+	s.tree.reset()
+	s.times = s.times[:0]
+}
+
+// A work is the memory that one request is worked with: everything in it is used
+// again by the next.
+type work struct {
+	scanner scanner
+	tables  *tables // of the scanner
+
+	clean   []byte // the request in the one form
+	tree    tree   // the request
+	request request
+	again   []byte // as clean, for what a hook has put in place of state
+	hooked  tree
+
+	old, merged [2]*section // by Side
+	sections    [4]section
+	matches     []uint32 // by node of an old section: the node of the request with the same key
+
+	deltaState, deltaMeta []byte
+	message               []byte // for everything but accepted
+	accepted              []byte
+
+	stamp    [32]byte // {"timestamp":…} of stampTime
+	stampLen int
+	stampOf  int64
+}
+
+var works = sync.Pool{New: func() any {
+	w := &work{scanner: scanner{seed: maphash.MakeSeed()}, stampOf: -1}
+	w.tables = &w.scanner.tables
+	return w
+}}
+
+// most is what a work may hold on to between requests.
+const mostKept = 1 << 20
+
+func newWork() *work { return works.Get().(*work) }
+
+// free gives the work back. Nothing that was taken from it may be used afterwards.
+func (w *work) free() {
+	kept := cap(w.clean) + cap(w.again) + cap(w.message) + cap(w.accepted) + cap(w.deltaMeta) + cap(w.deltaState) +
+		4*(cap(w.matches)+cap(w.tables.slots)) + cap(w.scanner.deep) + 24*cap(w.scanner.levels) +
+		32*(cap(w.tree.nodes)+cap(w.hooked.nodes))
+	for i := range w.sections {
+		s := &w.sections[i]
+		kept += cap(s.text) + 8*cap(s.times) + 32*cap(s.tree.nodes)
+		s.tree.text = nil
+	}
+	if kept > mostKept {
+		return
+	}
+	w.tree.text, w.hooked.text, w.request = nil, nil, request{}
+	works.Put(w)
+}
+
+// load takes a document apart into w.old.
+func (w *work) load(d Document) error {
+	for side := range w.old {
+		w.old[side] = &w.sections[side]
+		w.old[side].reset()
+	}
+	for _, side := range [...]Side{Desired, Reported} {
+		s := w.old[side]
+		text := d.Side(side)
+		if len(text) == 0 {
+			continue
+		}
+		if !w.scanner.scan(&s.tree, text, deepest+1) || s.tree.nodes[0].kind != kindObject {
+			s.reset()
+			return fmt.Errorf("the stored %s is not a JSON object", side)
+		}
+		if w.scanner.ragged { // somebody else has written it
+			s.text = appendCanonical(s.text[:0], text)
+			w.scanner.scan(&s.tree, s.text, deepest+1)
+		}
+		if w.scanner.duplicate {
+			s.reset()
+			return fmt.Errorf("the stored %s has a key twice", side)
+		}
+		if s.tree.nodes[0].count == 0 {
+			s.reset()
+			continue
+		}
+		s.times = d.Times(side).expand(s.times, int(s.tree.leaves), d.Updated.Unix())
+	}
+	return nil
+}
+
+// document makes what is stored of w.merged, in memory of its own.
+func (w *work) document(version int64, now time.Time) Document {
+	d := Document{Version: version, Updated: now}
+	w.message = w.message[:0]
+	for _, side := range [...]Side{Desired, Reported} {
+		w.message = appendTimes(w.message, w.merged[side].times)
+		if side == Desired {
+			d.DesiredTimes = w.message
+		}
+	}
+	split := len(d.DesiredTimes)
+	desired, reported := w.merged[Desired].tree.text, w.merged[Reported].tree.text
+	all := make([]byte, 0, len(desired)+len(reported)+len(w.message))
+	cut := func(part []byte) []byte {
+		if len(part) == 0 {
+			return nil
+		}
+		from := len(all)
+		all = append(all, part...)
+		return all[from:len(all):len(all)]
+	}
+	d.Desired, d.Reported = cut(desired), cut(reported)
+	d.DesiredTimes, d.ReportedTimes = cut(w.message[:split]), cut(w.message[split:])
+	return d
+}
