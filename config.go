@@ -7,6 +7,7 @@ import (
 	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/internal/arn"
+	"github.com/thinghub/thinghub/shadow"
 )
 
 // Config configures a [Hub]. The zero value works, keeps everything in memory and
@@ -32,6 +33,11 @@ type Config struct {
 	Hooks []broker.Hook
 	// Logger gets what the host should know. Default slog.Default().
 	Logger *slog.Logger
+	// Shadows keeps device shadows. Default shadow.NewMemory().
+	Shadows ShadowStore
+	// ShadowConfig has the limits and hooks of device shadows. Its Publisher must be
+	// nil: the hub publishes.
+	ShadowConfig shadow.Config
 }
 
 // The names of the hub's seams.
@@ -44,6 +50,8 @@ type (
 	Authorizer = auth.Authorizer
 	// Message is one application message.
 	Message = broker.Message
+	// ShadowStore keeps device shadows.
+	ShadowStore = shadow.Store
 )
 
 // scope is the hub's part of resource names.
@@ -71,4 +79,20 @@ func (c *Config) gateway() (broker.Config, error) {
 	}
 	g.Hooks = append(g.Hooks[:len(g.Hooks):len(g.Hooks)], c.Hooks...)
 	return g, nil
+}
+
+// shadows is the configuration of device shadows, likewise.
+func (c *Config) shadows(p shadow.Publisher) (shadow.Config, error) {
+	s := c.ShadowConfig
+	if s.Publisher != nil {
+		return s, errors.New("Config.ShadowConfig.Publisher is set, expected nil: the hub publishes")
+	}
+	s.Publisher = p
+	if s.Store == nil {
+		s.Store = c.Shadows
+	}
+	if s.Logger == nil {
+		s.Logger = c.Logger
+	}
+	return s, nil
 }

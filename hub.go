@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/shadow"
 )
 
 // ErrClosed is returned by the methods of a hub that was shut down or closed.
@@ -17,10 +18,11 @@ var ErrClosed = broker.ErrClosed
 // A Hub joins the rooms: gateway, registry, shadows, rules. Make it with [New]. All
 // methods are safe for concurrent use.
 type Hub struct {
-	server *broker.Server
-	log    *slog.Logger
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	server  *broker.Server
+	shadows *shadow.Service
+	log     *slog.Logger
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 }
 
 // New makes a hub and starts its background work. The error names the field of cfg
@@ -35,6 +37,13 @@ func New(cfg Config) (*Hub, error) {
 	}
 	gateway, err := cfg.gateway()
 	if err != nil {
+		return nil, fmt.Errorf("thinghub: %w", err)
+	}
+	shadows, err := cfg.shadows(publisher{h})
+	if err != nil {
+		return nil, fmt.Errorf("thinghub: %w", err)
+	}
+	if h.shadows, err = shadow.New(shadows); err != nil {
 		return nil, fmt.Errorf("thinghub: %w", err)
 	}
 	gateway.Router = router{h}
@@ -118,6 +127,10 @@ func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 func (h *Hub) Subscribe(ctx context.Context, filter string, fn func(*Message)) (stop func(), err error) {
 	return h.server.Subscribe(ctx, filter, fn)
 }
+
+// Shadows returns the hub's device shadows. Devices reach them on the topics
+// $aws/things/{thing}/shadow/...; what the host changes is published there too.
+func (h *Hub) Shadows() *shadow.Service { return h.shadows }
 
 // Clients returns a snapshot of the connected clients, in no order.
 func (h *Hub) Clients() []broker.ClientInfo { return h.server.Clients() }

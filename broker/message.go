@@ -42,6 +42,8 @@ type Origin struct {
 	Source Source
 	// ClientID is the publishing client, empty when there is none.
 	ClientID string
+	// Principal is who the publisher proved to be, empty when nobody asked.
+	Principal string
 	// Hops counts how often the message led to another one, against loops.
 	Hops uint8
 }

@@ -42,7 +42,7 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 	if err := s.checkTopic(m.Topic); err != nil {
 		return err
 	}
-	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID}
+	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID, Principal: c.id.Principal}
 
 	if p.QoS == 2 {
 		again, err := c.receiveExactlyOnce(b, p.PacketID)
