@@ -3,10 +3,12 @@ package thinghub
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/shadow"
@@ -118,7 +120,15 @@ func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 	if h.server.Closed() {
 		return ErrClosed
 	}
-	return h.server.Route(ctx, m.As(broker.Origin{Source: broker.FromHost}))
+	m = m.As(broker.Origin{Source: broker.FromHost})
+	m.Received = time.Now()
+	return h.server.Route(ctx, m)
+}
+
+// Retained yields the retained messages whose topics match filter, in no order. They
+// must not be modified. An error is that of the filter or of the store, and ends it.
+func (h *Hub) Retained(ctx context.Context, filter string) iter.Seq2[*Message, error] {
+	return h.server.Retained(ctx, filter)
 }
 
 // Subscribe calls fn for every message that matches filter, retained ones first, in

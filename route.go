@@ -3,6 +3,7 @@ package thinghub
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/shadow"
@@ -67,6 +68,6 @@ func requester(m *Message) shadow.Requester {
 type publisher struct{ hub *Hub }
 
 func (p publisher) Publish(ctx context.Context, name string, payload []byte) error {
-	m := Message{Topic: name, Payload: payload, QoS: broker.AtLeastOnce, Origin: broker.Origin{Source: broker.FromHub}}
+	m := Message{Topic: name, Payload: payload, QoS: broker.AtLeastOnce, Origin: broker.Origin{Source: broker.FromHub}, Received: time.Now()}
 	return p.hub.server.Route(ctx, &m)
 }

@@ -81,6 +81,9 @@ type Message struct {
 	Expires time.Time
 
 	Origin Origin
+	// Received is when the hub took the message in; zero before. It does not travel
+	// with it.
+	Received time.Time
 
 	user      []byte // user properties as on the wire
 	emptyType bool   // a Content Type was sent and is empty
