@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/thinghub/thinghub/auth"
@@ -91,10 +92,10 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 			err = NotAuthorized
 		default:
 		}
-		return err
+		return fmt.Errorf("%w: %w", ErrReauthentication, err)
 	}
-	if id.Principal != c.id.Principal {
-		return refuse(NotAuthorized, "re-authentication as somebody else") // the session is the other's
+	if id.Principal != c.id.Principal { // the session is the other's
+		return fmt.Errorf("%w: %w", ErrReauthentication, refuse(NotAuthorized, "re-authentication as somebody else"))
 	}
 	c.reauthorize(id)
 	c.sendAuth(b, Success, e.method, reply)

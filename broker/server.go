@@ -29,6 +29,7 @@ type Server struct {
 	groups     shareGroups
 	interest   interest
 	sessions   sessionTable
+	herald     herald
 	serials    atomic.Uint32
 	timers     timers
 	batches    sync.Pool // of *batch
