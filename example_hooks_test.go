@@ -48,7 +48,7 @@ func Example_hooks() {
 		fmt.Println(<-p.seen)
 		if id == "pump-1" {
 			_ = c.Disconnect(&paho.Disconnect{}) // of its own accord
-		} else if err := hub.Disconnect(id); err != nil {
+		} else if err := hub.Disconnect(id, broker.DisconnectOptions{}); err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(<-p.seen)

@@ -145,10 +145,14 @@ func (h *Hub) Shadows() *shadow.Service { return h.shadows }
 // Clients returns a snapshot of the connected clients, in no order.
 func (h *Hub) Clients() []broker.ClientInfo { return h.server.Clients() }
 
-// Disconnect ends the connection of a client, with the will and a DISCONNECT that
-// says AdministrativeAction. broker.ErrNotConnected when it has none.
-func (h *Hub) Disconnect(clientID string) error {
-	return h.server.Disconnect(clientID, broker.AdministrativeAction)
+// Client returns a snapshot of one client; false when it is not connected.
+func (h *Hub) Client(id string) (broker.ClientInfo, bool) { return h.server.Client(id) }
+
+// Disconnect ends the connection of a client, and its session if o says so. The zero
+// value of o tells the client AdministrativeAction, publishes its will and keeps its
+// session. [broker.ErrNotConnected] when there is nothing to end.
+func (h *Hub) Disconnect(clientID string, o broker.DisconnectOptions) error {
+	return h.server.Disconnect(clientID, o)
 }
 
 // Metrics returns the gateway's counters as they stand.

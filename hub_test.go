@@ -252,14 +252,14 @@ func TestClientsAndDisconnect(t *testing.T) {
 	require.Equal(t, "inproc", i.Transport)
 	require.WithinDuration(t, time.Now(), i.ConnectedAt, time.Minute)
 
-	require.ErrorIs(t, hub.Disconnect("pump-2"), broker.ErrNotConnected)
-	require.NoError(t, hub.Disconnect("pump-1"))
+	require.ErrorIs(t, hub.Disconnect("pump-2", broker.DisconnectOptions{}), broker.ErrNotConnected)
+	require.NoError(t, hub.Disconnect("pump-1", broker.DisconnectOptions{}))
 	require.Equal(t, byte(broker.AdministrativeAction), (<-told).ReasonCode)
 	will := status.Next(t.Context())
 	require.Equal(t, "lost", string(will.Payload))
 	require.Equal(t, broker.Origin{Source: broker.FromWill, ClientID: "pump-1", Principal: "alice"}, will.Origin)
 	require.Empty(t, hub.Clients())
-	require.ErrorIs(t, hub.Disconnect("pump-1"), broker.ErrNotConnected)
+	require.ErrorIs(t, hub.Disconnect("pump-1", broker.DisconnectOptions{}), broker.ErrNotConnected)
 }
 
 func TestHubsDoNotKnowEachOther(t *testing.T) {
@@ -288,12 +288,14 @@ func (e events) Disconnected(c *broker.ClientInfo, cause error) {
 	e <- fmt.Sprintf("disconnected %s (%s)", c.ClientID, broker.ReasonOf(cause).String())
 }
 
-func (e events) Subscribed(client, filter string, granted broker.QoS) {
-	e <- fmt.Sprintf("subscribed %s to %s with QoS %d", client, filter, granted)
+func (e events) Subscribed(c *broker.ClientInfo, granted []broker.Grant) {
+	for _, g := range granted {
+		e <- fmt.Sprintf("subscribed %s to %s with QoS %d", c.ClientID, g.Filter, g.QoS)
+	}
 }
 
-func (e events) Unsubscribed(client, filter string) {
-	e <- fmt.Sprintf("unsubscribed %s from %s", client, filter)
+func (e events) Unsubscribed(c *broker.ClientInfo, filters []string) {
+	e <- fmt.Sprintf("unsubscribed %s from %s", c.ClientID, strings.Join(filters, " "))
 }
 
 func (e events) Published(m *broker.Message) {
@@ -332,7 +334,7 @@ func TestHooks(t *testing.T) {
 	}
 
 	other := hub.Client(t, "pump-2")
-	require.NoError(t, hub.Disconnect("pump-2"))
+	require.NoError(t, hub.Disconnect("pump-2", broker.DisconnectOptions{}))
 	<-other.Done()
 	require.Equal(t, "connected pump-2", <-seen)
 	require.Equal(t, "disconnected pump-2 (administrative action)", <-seen)

@@ -69,7 +69,7 @@ func TestAfterTheEnd(t *testing.T) {
 			require.ErrorIs(t, hub.ServeConn(a), thinghub.ErrClosed)
 			_, err = b.Write([]byte{0})
 			require.Error(t, err)
-			require.ErrorIs(t, hub.Disconnect("pump-1"), broker.ErrNotConnected)
+			require.ErrorIs(t, hub.Disconnect("pump-1", broker.DisconnectOptions{}), broker.ErrNotConnected)
 			require.Empty(t, hub.Clients())
 			require.Zero(t, hub.Metrics().Connections)
 		})

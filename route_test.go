@@ -86,7 +86,7 @@ func TestShadow_WillIsNoRequest(t *testing.T) {
 		c.WillMessage = &paho.WillMessage{Topic: lamp + "/update", Payload: []byte(`{"state":{"reported":{"on":false}}}`)}
 		c.WillProperties = &paho.WillProperties{}
 	})
-	require.NoError(t, hub.Disconnect("lamp"))
+	require.NoError(t, hub.Disconnect("lamp", broker.DisconnectOptions{}))
 	require.Equal(t, lamp+"/update", watch.Next(t.Context()).Topic)
 	_, err := hub.Shadows().Get(t.Context(), shadow.Key{Thing: "lamp"}, shadow.Requester{})
 	require.ErrorIs(t, err, shadow.ErrNotFound)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
@@ -84,9 +86,15 @@ func (c *conn) onDisconnect(b *batch, body []byte) error {
 		}
 		sess.unlock()
 	}
-	if d.Code != byte(Success) {
-		c.leave(ReasonCode(d.Code)) // with will
+	if d.Code != byte(Success) { // with will
+		c.close(fmt.Errorf("%w: %w", ErrClientDisconnected, ReasonCode(d.Code)))
+		return nil
 	}
+	sess := c.lock()
+	if sess.conn == c {
+		sess.will = nil // at once, in case of a take-over [MQTT-3.14.4-3]
+	}
+	sess.unlock()
 	c.close(nil)
 	return nil
 }

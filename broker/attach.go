@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -54,6 +53,10 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		s.sessions.mu.Unlock()
 		return refuse(QuotaExceeded, "the server has reached its limit of %d sessions", s.cfg.MaxSessions)
 	}
+	if s.herald.full(id) {
+		s.sessions.mu.Unlock()
+		return refuse(ServerBusy, "what happened to this client before is still being told")
+	}
 	if limit := s.cfg.MaxConnections; limit > 0 && s.count.connections.Load() >= int64(limit) && !old.connected() {
 		s.sessions.mu.Unlock()
 		return refuse(QuotaExceeded, "the server has reached its limit of %d connections", limit)
@@ -78,7 +81,6 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 			if replaced.asker != nil {
 				old.dropQoS0()
 			}
-			replaced.announceEnd(was)
 		}
 		release = old.suspend()
 		s.timers.stop(old)
@@ -111,12 +113,19 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	c.keepAlive = time.Duration(ka) * 1500 * time.Millisecond
 	c.info = &ClientInfo{
-		ClientID: id, Username: r.creds.Username, Principal: c.id.Principal, ProtocolVersion: byte(c.ver), CleanStart: r.cleanStart,
+		ClientID: id, Serial: s.count.accepted.Add(1), Username: r.creds.Username, Principal: c.id.Principal, ProtocolVersion: byte(c.ver), CleanStart: r.cleanStart,
 		SessionPresent: present, KeepAlive: time.Duration(ka) * time.Second, SessionExpiry: expiry,
 		RemoteAddr: r.creds.RemoteAddr, Transport: c.drv.info().transport, ConnectedAt: b.now,
 	}
 	if expiry == never {
 		c.info.SessionExpiry = -1
+	}
+	if s.hooks.ofClients() {
+		if replaced != nil {
+			s.herald.add(replaced.info, nil) // its end comes first; leave tells why
+		}
+		info := c.info
+		s.herald.add(info, func() { s.tellConnected(info) })
 	}
 	o := c.box()
 	ack.SessionPresent = present
@@ -128,7 +137,6 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	b.touch(c)
 	c.accepted = true
-	s.announcer.add(announcement{info: c.info, connected: true})
 	s.count.connections.Add(1)
 	// From here on another connection may take over and then finds one that is up,
 	// whose client is owed a DISCONNECT.
@@ -137,22 +145,23 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	sess.unlock()
 	release()
 
-	s.count.accepted.Add(1)
 	if replaced != nil {
 		s.count.takeOvers.Add(1)
 		if was != phaseClosed {
-			replaced.end(was, refuse(SessionTakenOver, "another connection uses this client identifier"))
+			d := replaced.end(was, refuse(SessionTakenOver, "another connection uses this client identifier"))
+			d.settle()
 		}
 	}
+	s.tell(id)
 	if ended != nil {
 		ended.dissolve()
 	}
 	for _, w := range wills {
 		s.publishWill(w)
 	}
-	s.announce(id)
-	if !up {
-		c.leave(errPeerClosed) // closed meanwhile
+	if !up { // closed meanwhile
+		d := c.leave(s.lost(nil))
+		d.settle()
 		return nil
 	}
 	c.rearm()
@@ -178,197 +187,6 @@ func (c *conn) setLimits(r *connectRequest) {
 	c.maxPacket = int(r.maxPacket)
 	c.outAliasMax = max(0, min(int(r.aliasMax), c.srv.cfg.MaxOutboundAliases))
 	c.quiet = r.quiet
-}
-
-// leave lets go of the session because the connection ends. cause is nil after a
-// normal DISCONNECT, which discards the will. Only the first call after the
-// connection was accepted has an effect.
-func (c *conn) leave(cause error) {
-	s := c.srv
-	s.sessions.mu.Lock()
-	sess := c.lock()
-	if !c.accepted {
-		sess.unlock()
-		s.sessions.mu.Unlock()
-		return
-	}
-	c.accepted = false
-	var now *will
-	ended := false
-	release := func() {}
-	if sess.conn == c {
-		sess.conn = nil
-		release = sess.suspend()
-		if c.asker != nil {
-			sess.dropQoS0()
-		}
-		w := sess.will
-		sess.will = nil
-		if cause == nil {
-			w = nil // [MQTT-3.14.4-3]
-		}
-		ended = sess.expiry == 0
-		if ended {
-			sess.ended = true
-			delete(s.sessions.byID, sess.id)
-		}
-		clock := s.clock()
-		if w != nil && w.delay > 0 && !ended {
-			sess.will, sess.willAt = w, clock+int64(w.delay)
-		} else {
-			now = w
-		}
-		if !ended {
-			if sess.expiry != never {
-				sess.expireAt = clock + int64(sess.expiry)
-			}
-			sess.rearm()
-		}
-	}
-	s.count.connections.Add(-1)
-	info, authz := c.info, c.authz
-	if !c.announced {
-		c.announced = true
-		s.announcer.add(announcement{info: info, cause: cause})
-	}
-	s.sessions.mu.Unlock()
-	sess.unlock()
-	release()
-
-	if ended {
-		sess.dissolve()
-	}
-	if now != nil {
-		s.publishWill(now)
-	}
-	s.announce(info.ClientID)
-	if authz != nil {
-		s.shield("an authorizer", authz.Close)
-	}
-	if cause != nil && !errors.Is(cause, errPeerClosed) {
-		s.log.Debug("broker: connection closed", "client", info.ClientID, "err", cause)
-	}
-}
-
-// rearm sets the timer of an offline session: its delayed will or its end. mu is held.
-func (s *session) rearm() {
-	at := s.expireAt
-	if s.will != nil && (at == 0 || s.willAt < at) {
-		at = s.willAt
-	}
-	if at > 0 {
-		s.srv.timers.set(s, at)
-	}
-}
-
-// due is the timer of an offline session.
-func (s *session) due(now int64) {
-	t := &s.srv.sessions
-	t.mu.Lock()
-	s.mu.Lock()
-	if s.conn != nil || s.ended {
-		s.mu.Unlock()
-		t.mu.Unlock()
-		return
-	}
-	ended := s.expireAt > 0 && now >= s.expireAt
-	var w *will
-	if s.will != nil && (ended || now >= s.willAt) {
-		w, s.will = s.will, nil
-	}
-	if ended {
-		s.ended = true
-		delete(t.byID, s.id)
-	} else {
-		s.rearm()
-	}
-	t.mu.Unlock()
-	s.unlock()
-	if w != nil {
-		s.srv.publishWill(w)
-	}
-	if ended {
-		s.dissolve()
-	}
-}
-
-// dissolve gives up everything a session that ended holds. It is in no table any
-// more and takes no messages.
-func (s *session) dissolve() {
-	s.mu.Lock()
-	subs := s.subs.list
-	s.subs = subscriptions{}
-	s.nsubs.Store(0)
-	var again []flight
-	for i := range s.inflight.len() {
-		// An unacknowledged QoS 1 message of a group goes to another member, QoS 2
-		// must not [MQTT-4.8.2-5].
-		if f := s.inflight.at(i); f.state == wantPuback && f.group != nil {
-			again = append(again, *f)
-		}
-	}
-	for i := range s.queue.len() {
-		if f := s.queue.at(i); f.group != nil {
-			again = append(again, *f)
-		} else {
-			s.note(f.m, DropSessionEnded)
-		}
-	}
-	s.srv.count.inFlight.Add(-int64(s.live))
-	s.srv.count.queued.Add(-int64(s.queue.len()))
-	s.inflight.clear()
-	s.queue.clear()
-	s.live, s.again, s.unacked, s.bytes, s.waiting = 0, 0, 0, 0, 0
-	release := s.suspend()
-	s.unlock()
-	release()
-	for _, sub := range subs {
-		s.srv.removeSubscription(sub)
-	}
-	if len(again) > 0 {
-		b := s.srv.borrow()
-		for i := range again {
-			f := &again[i]
-			f.group.again(b, f)
-		}
-		b.done()
-	}
-}
-
-// Clients returns a snapshot of the connected clients, in no order.
-func (s *Server) Clients() []ClientInfo {
-	s.sessions.mu.Lock()
-	defer s.sessions.mu.Unlock()
-	out := make([]ClientInfo, 0, len(s.sessions.byID))
-	for _, sess := range s.sessions.byID {
-		sess.mu.Lock()
-		if c := sess.conn; c != nil {
-			i := *c.info
-			i.Subscriptions, i.Queued, i.InFlight = len(sess.subs.list), sess.queue.len(), sess.live
-			out = append(out, i)
-		}
-		sess.mu.Unlock()
-	}
-	return out
-}
-
-// Disconnect ends the connection of a client. MQTT 5 clients are told the code, a
-// failure code such as AdministrativeAction; the will is published. ErrNotConnected
-// when the client has no connection.
-func (s *Server) Disconnect(clientID string, code ReasonCode) error {
-	s.sessions.mu.Lock()
-	var c *conn
-	if sess := s.sessions.byID[clientID]; sess != nil {
-		sess.mu.Lock()
-		c = sess.conn
-		sess.mu.Unlock()
-	}
-	s.sessions.mu.Unlock()
-	if c == nil {
-		return ErrNotConnected
-	}
-	c.close(code)
-	return nil
 }
 
 // reauthorize gives a live connection a new identity of the same principal and what

@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync/atomic"
@@ -97,8 +95,6 @@ type conn struct {
 	progress   bool  // something was written since the last look at the keep alive
 	quiet      bool  // the client wants no reason strings on most packets
 	accepted   bool  // it holds, or held until a take-over, a session
-	announced  bool  // the hooks are told of its end
-	cause      error // why it is closing
 	outAliases map[string]uint16
 
 	timerNode
@@ -327,82 +323,6 @@ func (c *conn) packet(b *batch, h packet.Header, frame []byte) {
 	if err != nil {
 		c.fail(b, err)
 	}
-}
-
-// fail ends the connection because of what the client sent or was refused.
-func (c *conn) fail(_ *batch, err error) {
-	c.in = nil
-	c.close(err)
-}
-
-// close ends the connection from our side: an MQTT 5 client is told why, the
-// session is let go, and the transport is closed when the outbox is written. A nil
-// cause is a normal end. Any goroutine may call it, no lock is held; only the first
-// call has an effect.
-func (c *conn) close(cause error) {
-	if was := c.phase.Swap(phaseClosed); was != phaseClosed {
-		c.end(was, cause)
-	}
-}
-
-// end is what is left of close when the phase is phaseClosed; was is what it was.
-func (c *conn) end(was uint32, cause error) {
-	s := c.lock()
-	if was == phaseUp && c.ver == packet.V5 && cause != nil && !c.closing {
-		o := c.box()
-		d := packet.Disconnect{Code: codeFor(packet.TypeDisconnect, cause)}
-		// Problem information may always go with DISCONNECT [MQTT-3.1.2-29].
-		if text := reasonText(cause); text != "" {
-			d.Props.SetReasonString([]byte(text))
-		}
-		start := len(o.b)
-		o.b = d.Append(o.b, c.ver)
-		if c.maxPacket > 0 && len(o.b)-start > c.maxPacket {
-			d.Props.Reset()
-			o.b = d.Append(o.b[:start], c.ver)
-		}
-	}
-	c.closing, c.cause = true, cause
-	s.unlock()
-	if was == phaseUp {
-		c.srv.count.disconnects[ReasonOf(cause)].Add(1)
-	}
-	c.srv.timers.set(c, c.srv.clock()+int64(linger))
-	c.srv.leaving.Add(1)
-	defer c.srv.leaving.Add(-1)
-	c.flush() // DISCONNECT does not wait for the will
-	c.leave(cause)
-}
-
-// errPeerClosed is the cause of a connection that the client dropped without
-// DISCONNECT.
-var errPeerClosed = errors.New("broker: the client closed the connection without DISCONNECT")
-
-// gone is called by the driver, once, when the transport is closed.
-func (c *conn) gone(err error) {
-	was := c.phase.Swap(phaseClosed)
-	c.srv.timers.stop(c)
-	if was != phaseClosed {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = errPeerClosed
-		}
-		if was == phaseUp {
-			c.srv.count.disconnects[ReasonOf(err)].Add(1)
-		}
-		c.leave(err)
-	}
-	if !c.waiting { // else the exchange is in use, and await ends it
-		c.exchange.close(c.srv)
-		c.exchange = nil
-	}
-	s := c.lock()
-	c.broken = true
-	if !c.writing {
-		c.dropOut()
-	}
-	s.unlock()
-	c.in, c.aliases = nil, nil
-	c.srv.forget(c)
 }
 
 // due is the connection's timer: time to connect, keep alive, expiry of the

@@ -116,16 +116,16 @@ func TestDisconnect_5_0_3_14_0_1_FromServer(t *testing.T) {
 			broker.Success, broker.AdministrativeAction, broker.ServerMoved, broker.NotAuthorized, broker.QuotaExceeded, broker.MaximumConnectTime,
 		} {
 			r := connect(t, addr, v, "c")
-			require.NoError(t, srv.Disconnect("c", code))
+			require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{Reason: code}))
 			r.wantRefused(code)
 		}
 		// Not one for DISCONNECT, or none at all.
 		for _, code := range []broker.ReasonCode{broker.ClientIDNotValid, broker.DisconnectWithWill, broker.PacketIDNotFound, 0xFF, 0x01} {
 			r := connect(t, addr, v, "c")
-			require.NoError(t, srv.Disconnect("c", code))
+			require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{Reason: code}))
 			r.wantRefused(broker.UnspecifiedError)
 		}
-		require.ErrorIs(t, srv.Disconnect("nobody", broker.AdministrativeAction), broker.ErrNotConnected)
+		require.ErrorIs(t, srv.Disconnect("nobody", broker.DisconnectOptions{}), broker.ErrNotConnected)
 	})
 }
 
@@ -151,5 +151,84 @@ func TestDisconnect_5_0_3_2_2_15_PacketTooLarge(t *testing.T) {
 		r = dial(t, addr, v)
 		r.send([]byte{0x10, 99})
 		r.wantClosed()
+	})
+}
+
+// The host's Disconnect publishes the will or not, keeps the session or not.
+func TestDisconnect_Options(t *testing.T) {
+	t.Parallel()
+	bubbles(t, open(), func(t *testing.T, srv *broker.Server, v packet.Version) {
+		w := watcher(t, srv)
+		for _, o := range []broker.DisconnectOptions{{}, {EndSession: true}, {SuppressWill: true}, {EndSession: true, SuppressWill: true}} {
+			r := join(t, srv, v, "c", keep, will("w/c", "gone"), delayIn5(5))
+			require.Equal(t, byte(1), r.subscribe("t", 1))
+			o.Reason = broker.Refuse(broker.ServerMoved, "elsewhere")
+			begin := time.Now()
+			require.NoError(t, srv.Disconnect("c", o))
+			if v == packet.V5 {
+				d := &packet.Disconnect{}
+				require.NoError(t, d.Decode(r.want(packet.TypeDisconnect).body, v, false))
+				require.Equal(t, byte(broker.ServerMoved), d.Code)
+				require.Equal(t, "elsewhere", string(d.Props.ReasonString))
+			}
+			r.wantClosed()
+			if !o.SuppressWill {
+				require.Equal(t, "gone", string(w.wantPublish().Payload))
+				wait := time.Duration(0)
+				if v == packet.V5 && !o.EndSession {
+					wait = 5 * time.Second // the delay; the end of a session does not wait for it
+				}
+				require.Equal(t, wait, time.Since(begin).Truncate(time.Second))
+			}
+			time.Sleep(time.Minute)
+			w.wantSilence()
+			sessions := int64(2)
+			if o.EndSession {
+				sessions = 1
+			}
+			require.Equal(t, sessions, srv.Metrics().Sessions)
+			require.Equal(t, sessions, srv.Metrics().Subscriptions)
+			r, ack := tryJoin(t, srv, v, "c", unclean)
+			require.Equal(t, !o.EndSession, ack.SessionPresent)
+			require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{EndSession: true}))
+			r.drop()
+		}
+		w.wantSilence()
+	})
+}
+
+// A session whose client is away ends as well, its will with it or not.
+func TestDisconnect_OptionsOffline(t *testing.T) {
+	t.Parallel()
+	bubbles(t, open(), func(t *testing.T, srv *broker.Server, v packet.Version) {
+		w := watcher(t, srv)
+		away := func() {
+			r := join(t, srv, v, "c", keep, will("w/c", "gone"), delayIn5(20))
+			r.subscribe("t", 1)
+			r.drop()
+			time.Sleep(time.Second)
+			if v == packet.V311 { // which knows no delay
+				require.Equal(t, "gone", string(w.wantPublish().Payload))
+			}
+		}
+		away()
+		require.NoError(t, srv.Publish(t.Context(), &broker.Message{Topic: "t", QoS: 1}))
+		for _, o := range []broker.DisconnectOptions{{}, {SuppressWill: true}} {
+			require.ErrorIs(t, srv.Disconnect("c", o), broker.ErrNotConnected)
+			require.Equal(t, int64(2), srv.Metrics().Sessions)
+		}
+		require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{EndSession: true}))
+		if v == packet.V5 { // neither of the refused calls took the will away
+			require.Equal(t, "gone", string(w.wantPublish().Payload))
+		}
+		away()
+		require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{EndSession: true, SuppressWill: true}))
+		require.ErrorIs(t, srv.Disconnect("c", broker.DisconnectOptions{EndSession: true}), broker.ErrNotConnected)
+		time.Sleep(time.Minute)
+		w.wantSilence()
+		require.Equal(t, int64(1), srv.Metrics().Sessions)
+		require.Equal(t, int64(1), srv.Metrics().Subscriptions)
+		require.Zero(t, srv.Metrics().Queued)
+		require.Equal(t, uint64(1), srv.Metrics().Dropped["session_ended"])
 	})
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/thinghub/thinghub/auth"
@@ -106,7 +107,7 @@ func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, e
 			err = NotAuthorized
 		default:
 		}
-		return err
+		return fmt.Errorf("%w: %w", ErrReauthentication, err)
 	}
 	c.sendAuth(b, Success, e.method, reply)
 	return nil

@@ -6,3 +6,10 @@ func (s *MemoryRetained) Deadlines() int {
 	defer s.mu.Unlock()
 	return len(s.expiring)
 }
+
+// Untold returns for how many client ids something is to be told to hooks.
+func (s *Server) Untold() int {
+	s.herald.mu.Lock()
+	defer s.herald.mu.Unlock()
+	return len(s.herald.byID)
+}

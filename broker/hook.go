@@ -9,30 +9,49 @@ import (
 // server looks once which ones. Adding an interface breaks nobody.
 //
 // Hooks are called on the goroutine that does the work, also on event loops, many
-// at once: they must return quickly and must not call back into the connection
-// they are told about. What they are given is valid during the call. A panic of a
-// hook is logged and goes no further.
+// at once: they must return quickly and must not wait for anything of the client
+// they are told about. What they are given is read-only and valid during the call,
+// except for strings, which may be kept. A panic of a hook is logged and goes no
+// further.
+//
+// What happens to the clients (connected, disconnected, subscribed, unsubscribed) is
+// told of one client id one thing at a time and in its order: every Connected is
+// followed by the Disconnected with the same Serial before the next Connected of that
+// client id. When a hook is busy with the same client id, the next thing is told when
+// it returns, by the goroutine that called it, and nobody waits for it. A client that
+// is ahead of the hooks by more than 1024 things is refused: CONNECT with Server busy,
+// SUBSCRIBE and UNSUBSCRIBE with the end of the connection (Quota exceeded).
 type Hook any
 
-// HookConnected is told that a client was accepted, as a rule before it is sent
-// anything. Of one client id, Connected and Disconnected alternate, in the order in
-// which connections held its session, whatever happens at the same time.
+// HookConnected is told that a client was accepted; unless a hook is busy with the
+// same client id, before the client is sent anything.
 type HookConnected interface{ Connected(c *ClientInfo) }
 
 // HookDisconnected is told that a connection of an accepted client ended. cause is
-// nil after a normal DISCONNECT; [ReasonOf] tells the others apart.
+// nil after a normal DISCONNECT. [EndingOf] tells what kind of end it was, [ReasonOf]
+// the reason code: what an MQTT 5 client was told or said itself.
 type HookDisconnected interface {
 	Disconnected(c *ClientInfo, cause error)
 }
 
-// HookSubscribed is told of every granted subscription.
+// HookSubscribed is told of the subscriptions that a SUBSCRIBE packet made or renewed,
+// in its order and without the filters that were refused; not at all when none was
+// granted. When the connection is taken over at the same time, it may be told behind
+// its Disconnected.
 type HookSubscribed interface {
-	Subscribed(clientID, filter string, granted QoS)
+	Subscribed(c *ClientInfo, granted []Grant)
 }
 
-// HookUnsubscribed is told of every subscription that ended by UNSUBSCRIBE.
+// A Grant is a subscription as it was granted.
+type Grant struct {
+	Filter string // as the client wrote it, "$share/" included
+	QoS    QoS
+}
+
+// HookUnsubscribed is told of the subscriptions that an UNSUBSCRIBE packet ended, by
+// their filters in its order; not at all when there was none of them.
 type HookUnsubscribed interface {
-	Unsubscribed(clientID, filter string)
+	Unsubscribed(c *ClientInfo, filters []string)
 }
 
 // HookPublished is told of every message a client published and the server routed.
@@ -44,9 +63,14 @@ type HookDropped interface {
 	Dropped(clientID string, m *Message, why DropReason)
 }
 
-// ClientInfo describes a connected client.
+// ClientInfo describes a connected client. Hooks are given it as it was when the
+// client connected.
 type ClientInfo struct {
-	ClientID        string
+	ClientID string
+	// Serial is the number of the connection: 1 for the first one that the server
+	// accepted, one more for each that followed. It tells the connections of a client
+	// id apart and in their order; after a restart it begins anew.
+	Serial          uint64
 	Username        string
 	Principal       string
 	ProtocolVersion byte // 4 or 5
@@ -71,6 +95,11 @@ type hooks struct {
 	dropped      []HookDropped
 }
 
+// ofClients reports whether anybody is told what happens to the clients.
+func (h *hooks) ofClients() bool {
+	return len(h.connected)+len(h.disconnected)+len(h.subscribed)+len(h.unsubscribed) > 0
+}
+
 func newHooks(list []Hook) (h hooks) {
 	for _, k := range list {
 		if x, ok := k.(HookConnected); ok {
@@ -93,4 +122,28 @@ func newHooks(list []Hook) (h hooks) {
 		}
 	}
 	return h
+}
+
+func (s *Server) tellConnected(c *ClientInfo) {
+	for _, h := range s.hooks.connected {
+		s.shield("a hook", func() { h.Connected(c) })
+	}
+}
+
+func (s *Server) tellDisconnected(c *ClientInfo, cause error) {
+	for _, h := range s.hooks.disconnected {
+		s.shield("a hook", func() { h.Disconnected(c, cause) })
+	}
+}
+
+func (s *Server) tellSubscribed(c *ClientInfo, granted []Grant) {
+	for _, h := range s.hooks.subscribed {
+		s.shield("a hook", func() { h.Subscribed(c, granted) })
+	}
+}
+
+func (s *Server) tellUnsubscribed(c *ClientInfo, filters []string) {
+	for _, h := range s.hooks.unsubscribed {
+		s.shield("a hook", func() { h.Unsubscribed(c, filters) })
+	}
 }

@@ -160,7 +160,7 @@ func TestClose_EverythingAfterIt(t *testing.T) {
 		_, err = s.srv.Subscribe(t.Context(), "t", func(*broker.Message) {})
 		require.ErrorIs(t, err, broker.ErrClosed)
 		require.NoError(t, s.srv.Publish(t.Context(), &broker.Message{Topic: "t", QoS: 1}))
-		require.ErrorIs(t, s.srv.Disconnect("c", broker.AdministrativeAction), broker.ErrNotConnected)
+		require.ErrorIs(t, s.srv.Disconnect("c", broker.DisconnectOptions{}), broker.ErrNotConnected)
 		require.Empty(t, s.srv.Clients())
 		require.NoError(t, s.srv.Run(t.Context()))
 	})
@@ -205,7 +205,7 @@ func TestServer_AllAtOnce(t *testing.T) {
 				}
 			})
 			again(func(i int) {
-				_ = s.srv.Disconnect(fmt.Sprint("visitor ", i%3), broker.AdministrativeAction)
+				_ = s.srv.Disconnect(fmt.Sprint("visitor ", i%3), broker.DisconnectOptions{})
 				s.srv.Clients()
 				s.srv.Metrics()
 			})
@@ -301,8 +301,8 @@ func (c *clumsy) oops() {
 }
 func (c *clumsy) Connected(*broker.ClientInfo)                       { c.oops() }
 func (c *clumsy) Disconnected(*broker.ClientInfo, error)             { c.oops() }
-func (c *clumsy) Subscribed(string, string, broker.QoS)              { c.oops() }
-func (c *clumsy) Unsubscribed(string, string)                        { c.oops() }
+func (c *clumsy) Subscribed(*broker.ClientInfo, []broker.Grant)      { c.oops() }
+func (c *clumsy) Unsubscribed(*broker.ClientInfo, []string)          { c.oops() }
 func (c *clumsy) Published(*broker.Message)                          { c.oops() }
 func (c *clumsy) Dropped(string, *broker.Message, broker.DropReason) { c.oops() }
 

@@ -55,8 +55,8 @@ type Metrics struct {
 
 	// Dropped counts messages that did not reach a client, by [DropReason] name.
 	Dropped map[string]uint64 `json:"dropped"`
-	// Refused counts refusals by reason code: CONNECTs, publishes, filters and
-	// connections the server ended.
+	// Refused counts refusals by reason code: CONNECTs, publishes and filters.
+	// Disconnects counts the ends of connections by the reason code of their cause.
 	RefusedConnects   map[ReasonCode]uint64 `json:"refused_connects"`
 	RefusedPublishes  map[ReasonCode]uint64 `json:"refused_publishes"`
 	RefusedSubscribes map[ReasonCode]uint64 `json:"refused_subscribes"`

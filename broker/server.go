@@ -28,8 +28,8 @@ type Server struct {
 	tree       topic.Tree[subscription]
 	groups     shareGroups
 	interest   interest
-	announcer  announcer
 	sessions   sessionTable
+	herald     herald
 	serials    atomic.Uint32
 	timers     timers
 	batches    sync.Pool // of *batch
@@ -67,7 +67,6 @@ func NewServer(cfg Config) (*Server, error) {
 		idle: make(chan struct{}, 1),
 	}
 	s.slow = s.cfg.mayWait()
-	s.announcer.on = len(s.hooks.connected)+len(s.hooks.disconnected) > 0
 	s.sessions.byID = map[string]*session{}
 	s.timers.wake = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -326,27 +325,25 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// goodbye closes connections because the server shuts down. Where seams may wait,
-// they are called for many clients at once.
+// goodbye closes connections because the server shuts down. Nobody's DISCONNECT waits
+// for the host's code; where seams may wait, they are called for many clients at once.
 func (s *Server) goodbye(conns []*conn) {
-	bye := func(c *conn) { c.close(refuse(ServerShuttingDown, "the server is shutting down")) }
-	if !s.slow {
-		for _, c := range conns {
-			bye(c)
+	departures := make(chan departure, len(conns))
+	for _, c := range conns {
+		departures <- c.hangUp(refuse(ServerShuttingDown, "the server is shutting down"))
+	}
+	close(departures)
+	settle := func() { // ends when all are settled
+		for d := range departures {
+			d.settle()
 		}
+	}
+	if !s.slow {
+		settle()
 		return
 	}
-	work := make(chan *conn, len(conns))
-	for _, c := range conns {
-		work <- c
-	}
-	close(work)
 	for range min(64, len(conns)) {
-		s.spawn(func() { // ends when all are closed
-			for c := range work {
-				bye(c)
-			}
-		})
+		s.spawn(settle)
 	}
 }
 

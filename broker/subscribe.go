@@ -16,6 +16,9 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 	if err := p.Decode(body, c.ver); err != nil {
 		return err
 	}
+	if err := c.mayTell(); err != nil {
+		return err
+	}
 	cfg := &c.srv.cfg
 	if n := cfg.MaxFiltersPerSubscribe; n > 0 && len(p.Filters) > n {
 		return refuse(QuotaExceeded, "SUBSCRIBE with %d filters, at most %d are accepted", len(p.Filters), n)
@@ -29,13 +32,16 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 	}
 	ack := packet.Suback{PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
 	var owed []*subscription
+	var grants []Grant
 	var why error
 	for i := range p.Filters {
 		f := &p.Filters[i]
-		granted, owe, err := c.subscribe(string(f.Filter), f.Options, id)
+		filter := string(f.Filter)
+		granted, owe, err := c.subscribe(filter, f.Options, id)
 		if err != nil {
 			code := ReasonOf(err)
 			if code == ProtocolError {
+				c.subscribed(grants)
 				return err
 			}
 			c.srv.count.refusedSub[code].Add(1)
@@ -52,10 +58,11 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 		if owe != nil {
 			owed = append(owed, owe)
 		}
-		for _, h := range c.srv.hooks.subscribed {
-			c.srv.shield("a hook", func() { h.Subscribed(c.conn.ClientID, string(f.Filter), granted) })
+		if len(c.srv.hooks.subscribed) > 0 {
+			grants = append(grants, Grant{filter, granted})
 		}
 	}
+	c.subscribed(grants)
 	if why != nil {
 		c.explain(&ack.Props, why)
 	}
@@ -69,6 +76,30 @@ func (c *conn) onSubscribe(b *batch, body []byte) error {
 	}
 	c.reply(b, buf)
 	c.startReplay(b, owed)
+	return nil
+}
+
+// subscribed tells the hooks.
+func (c *conn) subscribed(grants []Grant) {
+	if s, info := c.srv, c.info; len(grants) > 0 {
+		s.herald.add(info, func() { s.tellSubscribed(info, grants) })
+		s.tell(info.ClientID)
+	}
+}
+
+// unsubscribed tells the hooks.
+func (c *conn) unsubscribed(filters []string) {
+	if s, info := c.srv, c.info; len(filters) > 0 {
+		s.herald.add(info, func() { s.tellUnsubscribed(info, filters) })
+		s.tell(info.ClientID)
+	}
+}
+
+// mayTell refuses a client that is far ahead of the hooks.
+func (c *conn) mayTell() error {
+	if c.srv.herald.full(c.info.ClientID) {
+		return refuse(QuotaExceeded, "what this client did before is still being told")
+	}
 	return nil
 }
 
@@ -208,6 +239,10 @@ func (c *conn) onUnsubscribe(b *batch, body []byte) error {
 	if err := p.Decode(body, c.ver); err != nil {
 		return err
 	}
+	if err := c.mayTell(); err != nil {
+		return err
+	}
+	var ended []string
 	ack := packet.Unsuback{PacketID: p.PacketID, Codes: make([]byte, len(p.Filters))}
 	for i, f := range p.Filters {
 		sess := c.lock()
@@ -228,10 +263,11 @@ func (c *conn) onUnsubscribe(b *batch, body []byte) error {
 			continue
 		}
 		c.srv.removeSubscription(sub)
-		for _, h := range c.srv.hooks.unsubscribed {
-			c.srv.shield("a hook", func() { h.Unsubscribed(c.conn.ClientID, sub.filter) })
+		if len(c.srv.hooks.unsubscribed) > 0 {
+			ended = append(ended, sub.filter)
 		}
 	}
+	c.unsubscribed(ended)
 	buf := ack.Append(nil, c.ver)
 	if !c.fits(buf) {
 		return refuse(PacketTooLarge, "UNSUBACK of %d bytes, the client's Maximum Packet Size is %d", len(buf), c.maxPacket)

@@ -93,7 +93,7 @@ func TestWill_3_1_2_8_EveryEnd(t *testing.T) {
 				r.wantRefused(broker.SessionTakenOver)
 			}},
 			{"by the host", func(r *raw, _ func(*packet.Connect)) {
-				require.NoError(t, srv.Disconnect("c", broker.AdministrativeAction))
+				require.NoError(t, srv.Disconnect("c", broker.DisconnectOptions{}))
 				r.wantRefused(broker.AdministrativeAction)
 			}},
 		}

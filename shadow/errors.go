@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -76,6 +77,7 @@ type Error struct {
 	Code    int    // an HTTP status
 	Message string // byte for byte what AWS IoT Core says, where it is known
 	cause   error  // not told to the requester
+	token   []byte // the request's clientToken as JSON between the quotes
 }
 
 // Refuse returns an Error for hooks and validators to return. A code that is not
@@ -89,7 +91,7 @@ func Refuse(code int, message string) *Error {
 
 // Error returns code, message and cause.
 func (e *Error) Error() string {
-	if e.cause != nil {
+	if e.cause != nil && e.cause.Error() != e.Message {
 		return fmt.Sprintf("shadow: %d %s: %v", e.Code, e.Message, e.cause)
 	}
 	return fmt.Sprintf("shadow: %d %s", e.Code, e.Message)
@@ -133,6 +135,13 @@ func asError(err error) *Error {
 		return &Error{Code: codeThrottled, Message: textThrottled, cause: err}
 	}
 	return internal(err)
+}
+
+// refuse returns err as a refusal of w's request, with its clientToken.
+func (w *work) refuse(err error) *Error {
+	e := *asError(err) // which may be the host's own
+	e.token = bytes.Clone(w.request.token)
+	return &e
 }
 
 func invalid(message string) *Error { return &Error{Code: codeInvalid, Message: message} }

@@ -128,6 +128,6 @@ func ExampleValidator() {
 		panic(err)
 	}
 	_, err = svc.Update(context.Background(), shadow.Key{Thing: "probe"}, []byte(`{"state":{"reported":{"celsius":1e3}}}`), shadow.Requester{})
-	fmt.Println(shadow.CodeOf(err), err.(*shadow.Error).Message)
-	// Output: 400 /reported/celsius is 1000, expected at most 125
+	fmt.Println(err)
+	// Output: shadow: 400 /reported/celsius is 1000, expected at most 125
 }

@@ -14,10 +14,10 @@ import (
 //
 // Nothing of topic and payload is kept.
 func (s *Service) Handle(ctx context.Context, topic string, payload []byte, by Requester) (handled bool, err error) {
-	if _, _, kind := parseTopic(topic); kind != Request {
+	_, op, kind := parseTopic(topic)
+	if kind != Request {
 		return false, nil
 	}
-	_, op, _ := parseTopic(topic)
 	to := answerTopics(topic, op)
 	// From here on names are parts of the answer topics: topic may be memory that is
 	// used again.
@@ -29,11 +29,11 @@ func (s *Service) Handle(ctx context.Context, topic string, payload []byte, by R
 	if err == nil {
 		return true, nil
 	}
-	e := asError(err)
-	w.message = e.appendRejected(w.message[:0], w.request.token)
+	e := w.refuse(err)
+	w.message = e.AppendJSON(w.message[:0])
 	s.publish(ctx, to.reject(), w.message)
 	if errors.Is(e, ErrInternal) {
-		return true, err
+		return true, e
 	}
 	return true, nil
 }

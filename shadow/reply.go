@@ -165,13 +165,12 @@ func (w *work) appendView(dst []byte, version, now int64, token []byte) []byte {
 	return append(appendToken(dst, token), '}')
 }
 
-// AppendJSON appends the error as …/rejected has it, without a clientToken.
-func (e *Error) AppendJSON(dst []byte) []byte { return e.appendRejected(dst, nil) }
-
-func (e *Error) appendRejected(dst, token []byte) []byte {
+// AppendJSON appends the error as …/rejected has it: code, message and, if the
+// request had one, clientToken.
+func (e *Error) AppendJSON(dst []byte) []byte {
 	dst = appendInt(append(dst, '{'), `"code":`, int64(e.Code))
 	dst = appendString(append(dst, `,"message":`...), e.Message)
-	return append(appendToken(dst, token), '}')
+	return append(appendToken(dst, e.token), '}')
 }
 
 // appendToken appends a clientToken, given as JSON between the quotes.

@@ -106,8 +106,8 @@ func (r requestTopic) validate() error {
 
 // The topics an operation is answered on. They are parts of one string.
 type topics struct {
-	delta, accepted, documents string // of an update
-	rejected                   string
+	delta, documents string // of an update
+	accepted         string
 }
 
 // requestTopicOf returns the topic on which k is asked for op.

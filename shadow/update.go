@@ -41,10 +41,10 @@ func (s *Service) updateIf(ctx context.Context, k Key, request []byte, by Reques
 	}
 	defer s.limiter.end(&by)
 	if err := s.readUpdate(w, request); err != nil {
-		return Accepted{}, err
+		return Accepted{}, w.refuse(err)
 	}
 	if err := s.require(ctx, k.Thing); err != nil {
-		return Accepted{}, err
+		return Accepted{}, w.refuse(err)
 	}
 	mu := s.lock(k)
 	mu.Lock()
@@ -52,7 +52,7 @@ func (s *Service) updateIf(ctx context.Context, k Key, request []byte, by Reques
 	to := answerTopics(requestTopicOf(k, opUpdate), opUpdate)
 	d, err := s.update(ctx, w, k, now, &by, to, cond)
 	if err != nil {
-		return Accepted{}, err
+		return Accepted{}, w.refuse(err)
 	}
 	return Accepted{Version: d.Version, Time: now, Current: d, body: bytes.Clone(w.accepted)}, nil
 }

@@ -179,7 +179,7 @@ func TestMetrics(t *testing.T) {
 	_, err = pump.Publish(t.Context(), &paho.Publish{Topic: "a", QoS: 1})
 	require.NoError(t, err)
 	other := hub.Client(t, "pump-2")
-	require.NoError(t, hub.Disconnect("pump-2"))
+	require.NoError(t, hub.Disconnect("pump-2", broker.DisconnectOptions{}))
 	<-other.Done()
 	require.Eventually(t, func() bool { return hub.Metrics().Received[1] == 1 }, 10*time.Second, time.Millisecond)
 

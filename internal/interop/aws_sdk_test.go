@@ -117,7 +117,7 @@ func TestAWSDevicesReconnect(t *testing.T) {
 			d := js.open(t, "device", awsConnect(t, addr, p, kind, object{"expiry": 3600, "will": "will"}))
 			d.ups.next(t)
 			d.do(t, "subscribe", object{"filter": "cmd", "qos": 1})
-			require.NoError(t, h.Disconnect("device"))
+			require.NoError(t, h.Disconnect("device", broker.DisconnectOptions{}))
 			h.seen.await(t, "disconnected", "device", 1)
 			if kind == "v2 5" {
 				require.Equal(t, int(broker.AdministrativeAction), d.downs.next(t).ReasonCode)

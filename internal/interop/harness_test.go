@@ -201,12 +201,16 @@ func (w *witness) Disconnected(c *broker.ClientInfo, cause error) {
 	w.add(event{what: "disconnected", client: c.ClientID, cause: cause})
 }
 
-func (w *witness) Subscribed(client, filter string, _ broker.QoS) {
-	w.add(event{what: "subscribed", client: client, filter: filter})
+func (w *witness) Subscribed(c *broker.ClientInfo, granted []broker.Grant) {
+	for _, g := range granted {
+		w.add(event{what: "subscribed", client: c.ClientID, filter: g.Filter})
+	}
 }
 
-func (w *witness) Unsubscribed(client, filter string) {
-	w.add(event{what: "unsubscribed", client: client, filter: filter})
+func (w *witness) Unsubscribed(c *broker.ClientInfo, filters []string) {
+	for _, f := range filters {
+		w.add(event{what: "unsubscribed", client: c.ClientID, filter: f})
+	}
 }
 
 func (w *witness) events(what, client string) (out []event) {

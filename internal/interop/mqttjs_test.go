@@ -206,7 +206,7 @@ func TestMQTTjsProperties(t *testing.T) {
 	// Reason codes.
 	require.EqualValues(t, 0x11, sub.do(t, "unsubscribe", object{"filter": "never/subscribed"}).([]any)[0])
 	pub.pub(t, "nobody/there", "hello", 1)
-	require.NoError(t, h.Disconnect("sub"))
+	require.NoError(t, h.Disconnect("sub", broker.DisconnectOptions{}))
 	e := sub.downs.next(t)
 	require.Equal(t, "disconnect", e.Event)
 	require.Equal(t, int(broker.AdministrativeAction), e.ReasonCode)

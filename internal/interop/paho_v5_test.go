@@ -513,7 +513,7 @@ func TestPahoV5ServerDisconnect(t *testing.T) {
 	require.Empty(t, twin.left)
 
 	c := dialV5(t, h.addr, "kicked", will)
-	require.NoError(t, h.Disconnect("kicked"))
+	require.NoError(t, h.Disconnect("kicked", broker.DisconnectOptions{}))
 	code, _ = c.awaitLeft(t)
 	require.Equal(t, broker.AdministrativeAction, code)
 	require.Equal(t, "gone", string(watch.in.next(t).Payload()))

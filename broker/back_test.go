@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thinghub/thinghub/internal/packet"
+)
+
+type lastCause struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (l *lastCause) Disconnected(_ *ClientInfo, cause error) {
+	l.mu.Lock()
+	l.all = append(l.all, cause)
+	l.mu.Unlock()
+}
+
+// A DISCONNECT that was received discards the will and tells its own ending, also when
+// the client is back before its old connection has let go of the session
+// [MQTT-3.14.4-3].
+func TestDisconnect_BackBeforeTheSessionIsLetGo(t *testing.T) {
+	t.Parallel()
+	hook := &lastCause{}
+	wills := 0
+	var srv *Server
+	r := newRig(t, Config{Hooks: []Hook{hook}, Router: immediateRouter(func(ctx context.Context, m *Message) error {
+		if m.Origin.Source == FromWill {
+			wills++
+		}
+		return srv.Publish(ctx, m)
+	})})
+	srv = r.srv
+	old := r.connect(packet.V311, "c", func(p *packet.Connect) {
+		p.HasWill, p.WillTopic, p.WillPayload = true, []byte("w"), []byte("x")
+	})
+	fresh := &nowhere{}
+	fresh.c = srv.newConn(fresh)
+	feed := func(d *nowhere, p []byte) func() {
+		return func() {
+			b := newBatch(srv)
+			d.c.received(b, p)
+			b.flush()
+		}
+	}
+	var wg sync.WaitGroup
+	srv.sessions.mu.Lock() // both have to wait here, the new one first
+	wg.Go(feed(fresh, (&packet.Connect{Version: packet.V311, CleanStart: true, ClientID: []byte("c")}).Append(nil, packet.V311)))
+	time.Sleep(20 * time.Millisecond)
+	wg.Go(feed(old, []byte{0xe0, 0}))
+	require.Eventually(t, func() bool { return old.c.phase.Load() == phaseClosed }, 10*time.Second, time.Millisecond)
+	srv.sessions.mu.Unlock()
+	wg.Wait()
+	require.Zero(t, wills)
+	require.Equal(t, []error{nil}, hook.all)
+	require.Equal(t, phaseUp, fresh.c.phase.Load())
+}
+
+type immediateRouter func(context.Context, *Message) error
+
+func (f immediateRouter) Route(ctx context.Context, m *Message) error { return f(ctx, m) }
+func (immediateRouter) Immediate() bool                               { return true }
