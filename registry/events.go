@@ -67,7 +67,9 @@ func (s *Service) eventConfigurations(ctx context.Context) (c EventConfiguration
 		c.Enabled = make(map[EventType]bool, len(eventTypes))
 	}
 	for _, t := range eventTypes {
-		c.Enabled[t] = c.Enabled[t]
+		if !c.Enabled[t] {
+			c.Enabled[t] = false
+		}
 	}
 	return c, set.Version, nil
 }
