@@ -7,6 +7,7 @@ import (
 	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/internal/arn"
+	"github.com/thinghub/thinghub/registry"
 	"github.com/thinghub/thinghub/shadow"
 )
 
@@ -33,6 +34,11 @@ type Config struct {
 	Hooks []broker.Hook
 	// Logger gets what the host should know. Default slog.Default().
 	Logger *slog.Logger
+	// Registry keeps things, their types and groups. Default registry.NewMemory().
+	Registry Registry
+	// RegistryConfig has the limits of the registry. Its Publisher and Shadows must
+	// be nil: they are the hub's.
+	RegistryConfig registry.Config
 	// Shadows keeps device shadows. Default shadow.NewMemory().
 	Shadows ShadowStore
 	// ShadowConfig has the limits and hooks of device shadows. Its Publisher must be
@@ -50,6 +56,8 @@ type (
 	Authorizer = auth.Authorizer
 	// Message is one application message.
 	Message = broker.Message
+	// Registry keeps things, their types and groups.
+	Registry = registry.Registry
 	// ShadowStore keeps device shadows.
 	ShadowStore = shadow.Store
 )
@@ -59,8 +67,46 @@ func (c *Config) scope() arn.Scope {
 	return arn.Scope{Partition: c.Partition, Region: c.Region, Account: c.Account}.WithDefaults()
 }
 
-// gateway is the gateway's configuration with what it shares with other rooms.
-func (c *Config) gateway() (broker.Config, error) {
+// shadows is the configuration of device shadows with what it shares with other rooms.
+func (c *Config) shadows(h *Hub) (shadow.Config, error) {
+	s := c.ShadowConfig
+	if s.Publisher != nil {
+		return s, errors.New("Config.ShadowConfig.Publisher is set, expected nil: the hub publishes")
+	}
+	s.Publisher = publisher{h}
+	s.Hooks = append(s.Hooks[:len(s.Hooks):len(s.Hooks)], indexer{h})
+	if s.Store == nil {
+		s.Store = c.Shadows
+	}
+	if s.Logger == nil {
+		s.Logger = c.Logger
+	}
+	return s, nil
+}
+
+// registry is the configuration of the registry, likewise.
+func (c *Config) registry(h *Hub) (registry.Config, error) {
+	r := c.RegistryConfig
+	switch {
+	case r.Publisher != nil:
+		return r, errors.New("Config.RegistryConfig.Publisher is set, expected nil: the hub publishes")
+	case r.Shadows != nil:
+		return r, errors.New("Config.RegistryConfig.Shadows is set, expected nil: they are the hub's")
+	case r.Scope != (registry.Scope{}):
+		return r, errors.New("Config.RegistryConfig.Scope is set, expected Config.Account, Region and Partition instead")
+	}
+	r.Publisher, r.Shadows, r.Scope = publisher{h}, indexer{h}, c.scope()
+	if r.Store == nil {
+		r.Store = c.Registry
+	}
+	if r.Logger == nil {
+		r.Logger = c.Logger
+	}
+	return r, nil
+}
+
+// gateway is the configuration of the gateway, likewise. The hub's own hooks come last.
+func (c *Config) gateway(h *Hub) (broker.Config, error) {
 	g := c.Gateway
 	if g.Router != nil {
 		return g, errors.New("Config.Gateway.Router is set, expected nil: the hub routes, and Hooks watch it")
@@ -77,22 +123,7 @@ func (c *Config) gateway() (broker.Config, error) {
 	if g.Logger == nil {
 		g.Logger = c.Logger
 	}
-	g.Hooks = append(g.Hooks[:len(g.Hooks):len(g.Hooks)], c.Hooks...)
+	g.Hooks = append(append(g.Hooks[:len(g.Hooks):len(g.Hooks)], c.Hooks...), newLifecycle(h))
+	g.Router = router{h}
 	return g, nil
-}
-
-// shadows is the configuration of device shadows, likewise.
-func (c *Config) shadows(p shadow.Publisher) (shadow.Config, error) {
-	s := c.ShadowConfig
-	if s.Publisher != nil {
-		return s, errors.New("Config.ShadowConfig.Publisher is set, expected nil: the hub publishes")
-	}
-	s.Publisher = p
-	if s.Store == nil {
-		s.Store = c.Shadows
-	}
-	if s.Logger == nil {
-		s.Logger = c.Logger
-	}
-	return s, nil
 }

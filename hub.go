@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/registry"
 	"github.com/thinghub/thinghub/shadow"
 )
 
@@ -20,11 +21,12 @@ var ErrClosed = broker.ErrClosed
 // A Hub joins the rooms: gateway, registry, shadows, rules. Make it with [New]. All
 // methods are safe for concurrent use.
 type Hub struct {
-	server  *broker.Server
-	shadows *shadow.Service
-	log     *slog.Logger
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	server   *broker.Server
+	registry *registry.Service
+	shadows  *shadow.Service
+	log      *slog.Logger
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
 }
 
 // New makes a hub and starts its background work. The error names the field of cfg
@@ -37,31 +39,41 @@ func New(cfg Config) (*Hub, error) {
 	if err := cfg.scope().Check(); err != nil {
 		return nil, fmt.Errorf("thinghub: Config.%w", err)
 	}
-	gateway, err := cfg.gateway()
-	if err != nil {
+	if err := h.join(&cfg); err != nil {
 		return nil, fmt.Errorf("thinghub: %w", err)
 	}
-	shadows, err := cfg.shadows(publisher{h})
-	if err != nil {
-		return nil, fmt.Errorf("thinghub: %w", err)
-	}
-	if h.shadows, err = shadow.New(shadows); err != nil {
-		return nil, fmt.Errorf("thinghub: %w", err)
-	}
-	gateway.Router = router{h}
-	server, err := broker.NewServer(gateway)
-	if err != nil {
-		return nil, fmt.Errorf("thinghub: %w", err)
-	}
-	h.server = server
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.done.Go(func() {
-		if err := server.Run(ctx); err != nil {
+		if err := h.server.Run(ctx); err != nil {
 			h.log.Error("thinghub: the broker ended", "err", err)
 		}
 	})
 	return h, nil
+}
+
+// join makes the rooms, each before those that speak to it.
+func (h *Hub) join(cfg *Config) error {
+	shadows, err := cfg.shadows(h)
+	if err != nil {
+		return err
+	}
+	if h.shadows, err = shadow.New(shadows); err != nil {
+		return err
+	}
+	things, err := cfg.registry(h)
+	if err != nil {
+		return err
+	}
+	if h.registry, err = registry.New(things); err != nil {
+		return err
+	}
+	gateway, err := cfg.gateway(h)
+	if err != nil {
+		return err
+	}
+	h.server, err = broker.NewServer(gateway)
+	return err
 }
 
 // Serve accepts MQTT connections from l until the hub or l is closed, and closes l.
@@ -137,6 +149,10 @@ func (h *Hub) Retained(ctx context.Context, filter string) iter.Seq2[*Message, e
 func (h *Hub) Subscribe(ctx context.Context, filter string, fn func(*Message)) (stop func(), err error) {
 	return h.server.Subscribe(ctx, filter, fn)
 }
+
+// Registry returns the hub's things, their types and groups, with search over them,
+// their shadows and connections.
+func (h *Hub) Registry() *registry.Service { return h.registry }
 
 // Shadows returns the hub's device shadows. Devices reach them on the topics
 // $aws/things/{thing}/shadow/...; what the host changes is published there too.

@@ -412,7 +412,8 @@ func TestRetainedOfTheHub(t *testing.T) {
 		got[m.Topic] = true
 	}
 	require.Equal(t, map[string]bool{"a/1": true, "a/2": true}, got)
-	for range hub.Retained(t.Context(), "#") {
+	for _, err := range hub.Retained(t.Context(), "#") {
+		require.NoError(t, err)
 		break
 	}
 	for m, err := range hub.Retained(t.Context(), "a/#/b") {

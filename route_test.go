@@ -61,7 +61,7 @@ func TestShadow_UpdateByTheHost(t *testing.T) {
 func TestReservedTopics(t *testing.T) {
 	t.Parallel()
 	hub := hubtest.New(t)
-	watch := hub.Recorder(t, "$aws/#")
+	watch := hub.Recorder(t, "$aws/things/#")
 	device := hub.Client(t, "lamp")
 	for _, topic := range []string{
 		lamp + "/update/accepted", lamp + "/update/delta", lamp + "/get/rejected", lamp, lamp + "/", lamp + "/other",
