@@ -7,35 +7,6 @@ import (
 
 var errSkeleton = errors.New("registry: not written yet")
 
-// Field is a managed or custom field of an index; Type is Number, String or Boolean.
-type Field struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
-type ThingIndexing struct {
-	Mode             string   `json:"mode"`                     // OFF, REGISTRY, REGISTRY_AND_SHADOW
-	Connectivity     string   `json:"connectivity,omitempty"`   // OFF, STATUS
-	DeviceDefender   string   `json:"deviceDefender,omitempty"` // OFF, VIOLATIONS
-	NamedShadows     string   `json:"namedShadows,omitempty"`   // OFF, ON
-	NamedShadowNames []string `json:"namedShadowNames,omitempty"`
-	ManagedFields    []Field  `json:"-"` // answers only
-	CustomFields     []Field  `json:"customFields,omitempty"`
-}
-type GroupIndexing struct {
-	Mode          string  `json:"mode"` // OFF, ON
-	ManagedFields []Field `json:"-"`
-	CustomFields  []Field `json:"customFields,omitempty"`
-}
-
-// IndexingConfiguration; in updates a nil part is left as it is.
-type IndexingConfiguration struct {
-	Things *ThingIndexing
-	Groups *GroupIndexing
-}
-
-func (s *Service) GetIndexingConfiguration(ctx context.Context) (IndexingConfiguration, error) {
-	return IndexingConfiguration{}, errSkeleton
-}
 func (s *Service) UpdateIndexingConfiguration(ctx context.Context, c IndexingConfiguration) error {
 	return errSkeleton
 }
