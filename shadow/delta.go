@@ -12,7 +12,7 @@ func (w *work) diff(sides [2]*section) bool {
 	}
 	if r.tree.empty() {
 		w.deltaState = append(w.deltaState[:0], d.tree.text...)
-		w.deltaMeta = w.appendTimed(w.deltaMeta[:0], &d.tree, 0, d.times)
+		w.deltaMeta = w.appendTimed(w.deltaMeta[:0], &d.tree, 0, d.times, 0)
 		return true
 	}
 	if !w.diffObject(d, 0, r, 0) {
@@ -29,26 +29,26 @@ func (w *work) diffObject(d *section, di uint32, r *section, ri uint32) bool {
 	defer in.close()
 	differs := false
 	for c, end := di+1, d.tree.nodes[di].next; c < end; c = d.tree.nodes[c].next {
-		state, meta := len(w.deltaState), len(w.deltaMeta)
 		n := &d.tree.nodes[c]
-		key := d.tree.key(c)
-		w.deltaState = appendKey(w.deltaState, key)
-		w.deltaMeta = appendKey(w.deltaMeta, key)
-		at, found := in.get(key, n.hash)
+		at, found := in.get(d.tree.key(c), n.hash)
 		if found && n.kind == kindObject && r.tree.nodes[at].kind == kindObject {
-			w.deltaState, w.deltaMeta = append(w.deltaState, '{'), append(w.deltaMeta, '{')
+			state, meta := len(w.deltaState), len(w.deltaMeta)
+			w.deltaState = append(appendKey(w.deltaState, &d.tree, c), '{')
+			w.deltaMeta = append(appendKey(w.deltaMeta, &d.tree, c), '{')
 			if w.diffObject(d, c, r, at) {
 				w.deltaState, w.deltaMeta = append(w.deltaState, '}'), append(w.deltaMeta, '}')
 				differs = true
-				continue
+			} else {
+				w.deltaState, w.deltaMeta = w.deltaState[:state], w.deltaMeta[:meta]
 			}
-		} else if !found || !w.equal(&d.tree, c, &r.tree, at) {
-			w.deltaState = append(w.deltaState, d.tree.value(c)...)
-			w.deltaMeta = w.appendTimed(w.deltaMeta, &d.tree, c, d.times)
-			differs = true
 			continue
 		}
-		w.deltaState, w.deltaMeta = w.deltaState[:state], w.deltaMeta[:meta]
+		if found && w.equal(&d.tree, c, &r.tree, at) {
+			continue
+		}
+		w.deltaState = append(appendKey(w.deltaState, &d.tree, c), d.tree.value(c)...)
+		w.deltaMeta = w.appendTimed(appendKey(w.deltaMeta, &d.tree, c), &d.tree, c, d.times, 0)
+		differs = true
 	}
 	return differs
 }
@@ -88,11 +88,9 @@ func (w *work) equal(a *tree, ai uint32, b *tree, bi uint32) bool {
 }
 
 // appendKey appends a member's key, after a comma unless it is the first.
-func appendKey(dst, key []byte) []byte {
+func appendKey(dst []byte, t *tree, i uint32) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	dst = append(dst, '"')
-	dst = append(dst, key...)
-	return append(dst, '"', ':')
+	return append(dst, t.name(i)...)
 }

@@ -68,6 +68,17 @@ func (f *finder) close() { f.tables.slots = f.tables.slots[:f.base] }
 // get returns the child with a key.
 func (f *finder) get(key []byte, hash uint32) (uint32, bool) {
 	nodes := f.tree.nodes
+	c, end := f.cursor, nodes[f.object].next
+	if c < end && nodes[c].hash == hash && bytes.Equal(f.tree.key(c), key) {
+		f.cursor = nodes[c].next
+		return c, true
+	}
+	return f.search(key, hash)
+}
+
+// search is get for a key that is not the next one.
+func (f *finder) search(key []byte, hash uint32) (uint32, bool) {
+	nodes := f.tree.nodes
 	o := &nodes[f.object]
 	is := func(c uint32) bool { return nodes[c].hash == hash && bytes.Equal(f.tree.key(c), key) }
 	if f.filled {
@@ -88,7 +99,7 @@ func (f *finder) get(key []byte, hash uint32) (uint32, bool) {
 	if o.count > fewKeys {
 		f.tables.fill(f.tree, f.object, false)
 		f.mask, f.filled = uint32(len(f.tables.slots)-f.base-1), true
-		return f.get(key, hash)
+		return f.search(key, hash)
 	}
 	for c := f.object + 1; c < f.cursor; c = nodes[c].next {
 		if is(c) {

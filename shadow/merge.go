@@ -48,7 +48,7 @@ func (m *merger) object(o, r uint32) {
 	old, request, matches := &m.old.tree, m.request, m.work.matches
 	if request.nodes[r].count == 0 {
 		m.value(old, o)
-		m.to.times = append(m.to.times, m.old.times[old.nodes[o].leaf:][:old.leavesOf(o)]...)
+		m.to.times = append(m.to.times, m.old.times[old.nodes[o].leaf:old.leavesBefore(old.nodes[o].next)]...)
 		return
 	}
 	in := m.work.tables.find(old, o)
@@ -64,13 +64,15 @@ func (m *merger) object(o, r uint32) {
 	at := m.open()
 	for c, end := o+1, old.nodes[o].next; c < end; {
 		rc := matches[c]
-		if rc == 0 {
+		switch {
+		case rc == 0:
 			c = m.untouched(at, c, end)
 			continue
-		}
-		switch kind := request.nodes[rc].kind; {
-		case kind == kindNull:
-		case kind == kindObject && old.nodes[c].kind == kindObject:
+		case m.replaces(c, rc):
+			c = m.replaced(at, c, end)
+			continue
+		case request.nodes[rc].kind == kindNull:
+		case old.nodes[c].kind == kindObject:
 			m.name(at, old, c)
 			m.object(c, rc)
 		default:
@@ -79,29 +81,65 @@ func (m *merger) object(o, r uint32) {
 		}
 		c = old.nodes[c].next
 	}
-	for c, end := r+1, request.nodes[r].next; c < end; c = request.nodes[c].next {
-		if n := &request.nodes[c]; n.flags&matched == 0 && n.kind != kindNull {
-			m.name(at, request, c)
-			m.insert(c)
-		}
-	}
+	m.added(at, r)
 	m.close(at)
+}
+
+// replaces reports whether the old value c gives way to the request's rc as it is.
+func (m *merger) replaces(c, rc uint32) bool {
+	n := &m.request.nodes[rc]
+	return n.kind < kindObject && n.kind != kindNull ||
+		n.kind == kindObject && n.flags&hasNull == 0 && m.old.tree.nodes[c].kind != kindObject
 }
 
 // untouched keeps the old members from c on, up to one that the request mentions,
 // in one piece. It returns that one.
 func (m *merger) untouched(parent, from, end uint32) uint32 {
 	old := &m.old.tree
-	last, c := from, from
+	last, c, count := from, from, uint32(0)
 	for c < end && m.work.matches[c] == 0 {
-		m.to.tree.nodes[parent].count++
 		last, c = c, old.nodes[c].next
+		count++
 	}
-	m.comma()
-	m.copy(old, from, c, old.nodes[from].key-1, old.nodes[last].end)
-	times := m.old.times[old.nodes[from].leaf:]
-	m.to.times = append(m.to.times, times[:old.nodes[last].leaf-old.nodes[from].leaf+old.leavesOf(last)]...)
+	m.members(parent, old, from, last, count)
+	m.to.times = append(m.to.times, m.old.times[old.nodes[from].leaf:old.leavesBefore(c)]...)
 	return c
+}
+
+// replaced takes the request's members in place of the old ones from c on, as far
+// as they come in the same order, in one piece. It returns the next old one.
+func (m *merger) replaced(parent, c, end uint32) uint32 {
+	from := m.work.matches[c]
+	last, rc, count := from, from, uint32(0)
+	for c < end && m.work.matches[c] == rc && m.replaces(c, rc) {
+		c, last, rc = m.old.tree.nodes[c].next, rc, m.request.nodes[rc].next
+		count++
+	}
+	m.members(parent, m.request, from, last, count)
+	m.stamp(m.request.leavesBefore(rc) - m.request.nodes[from].leaf)
+	return c
+}
+
+// added adds the members of the request's object r that are new, without nulls.
+func (m *merger) added(parent, r uint32) {
+	t := m.request
+	for c, end := r+1, t.nodes[r].next; c < end; {
+		from, last, count := c, c, uint32(0)
+		for c < end && t.nodes[c].flags&(matched|hasNull) == 0 && t.nodes[c].kind != kindNull {
+			last, c = c, t.nodes[c].next
+			count++
+		}
+		if count > 0 {
+			m.members(parent, t, from, last, count)
+			m.stamp(t.leavesBefore(c) - t.nodes[from].leaf)
+			continue
+		}
+		if n := &t.nodes[c]; n.flags&matched == 0 && n.kind != kindNull {
+			m.name(parent, t, c)
+			m.insert(c)
+		}
+		c = t.nodes[c].next
+	}
 }
 
 // insert adds a value of the request, without the nulls in its objects.
@@ -109,19 +147,29 @@ func (m *merger) insert(i uint32) {
 	n := &m.request.nodes[i]
 	if n.flags&hasNull == 0 {
 		m.value(m.request, i)
-		for range m.request.leavesOf(i) {
-			m.to.times = append(m.to.times, m.now)
-		}
+		m.stamp(m.request.leavesOf(i))
 		return
 	}
 	at := m.open()
 	for c := i + 1; c < n.next; c = m.request.nodes[c].next {
-		if m.request.nodes[c].kind != kindNull {
-			m.name(at, m.request, c)
-			m.insert(c)
-		}
+		m.request.nodes[c].flags &^= matched
 	}
+	m.added(at, i)
 	m.close(at)
+}
+
+// stamp adds n times of now.
+func (m *merger) stamp(n uint32) {
+	for range n {
+		m.to.times = append(m.to.times, m.now)
+	}
+}
+
+// members copies members of t with their names: count of them, from one to another.
+func (m *merger) members(parent uint32, t *tree, from, last, count uint32) {
+	m.to.tree.nodes[parent].count += count
+	m.comma()
+	m.copy(t, from, t.nodes[last].next, t.nodes[from].key-1, t.nodes[last].end)
 }
 
 // name writes the key of a value that follows.
@@ -129,9 +177,7 @@ func (m *merger) name(parent uint32, t *tree, i uint32) {
 	m.to.tree.nodes[parent].count++
 	m.comma()
 	m.key, m.hash = uint32(len(m.to.text))+1, t.nodes[i].hash
-	m.to.text = append(m.to.text, '"')
-	m.to.text = append(m.to.text, t.key(i)...)
-	m.to.text = append(m.to.text, '"', ':')
+	m.to.text = append(m.to.text, t.name(i)...)
 }
 
 // comma goes before every member but the first.
@@ -153,15 +199,11 @@ func (m *merger) value(t *tree, i uint32) {
 // copy appends the nodes from..to of t, whose text is start..end.
 func (m *merger) copy(t *tree, from, to, start, end uint32) {
 	s := m.to
-	leaves := t.leaves
-	if int(to) < len(t.nodes) {
-		leaves = t.nodes[to].leaf
-	}
 	// What to add is modulo 2³², so that it may be negative.
 	text := uint32(len(s.text)) - start
 	index := uint32(len(s.tree.nodes)) - from
 	leaf := s.tree.leaves - t.nodes[from].leaf
-	s.tree.leaves = leaves + leaf
+	s.tree.leaves = t.leavesBefore(to) + leaf
 	s.text = append(s.text, t.text[start:end]...)
 	at := len(s.tree.nodes)
 	s.tree.nodes = append(s.tree.nodes, t.nodes[from:to]...)

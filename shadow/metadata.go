@@ -4,64 +4,41 @@ import "strconv"
 
 // appendTime appends {"timestamp":seconds}.
 func (w *work) appendTime(dst []byte, seconds int64) []byte {
-	if seconds != w.stampOf || w.stampLen == 0 {
-		b := append(w.stamp[:0], `{"timestamp":`...)
-		b = append(strconv.AppendInt(b, seconds, 10), '}')
-		if len(b) > len(w.stamp) {
-			return append(dst, b...)
-		}
-		w.stampOf, w.stampLen = seconds, len(b)
+	if seconds != w.stampOf {
+		w.stamp = append(w.stamp[:0], `{"timestamp":`...)
+		w.stamp = append(strconv.AppendInt(w.stamp, seconds, 10), '}')
+		w.stampOf = seconds
 	}
-	return append(dst, w.stamp[:w.stampLen]...)
+	return append(dst, w.stamp...)
 }
 
-// appendTimed appends the metadata of a value. Nesting is bounded by what was
-// accepted.
-func (w *work) appendTimed(dst []byte, t *tree, i uint32, times []int64) []byte {
+// appendTimed appends the metadata of a value. Without times all of it is of now.
+// Nesting is bounded by what was accepted.
+func (w *work) appendTimed(dst []byte, t *tree, i uint32, times []int64, now int64) []byte {
 	n := &t.nodes[i]
-	switch n.kind {
-	case kindObject:
-		dst = append(dst, '{')
-		for c := i + 1; c < n.next; c = t.nodes[c].next {
-			dst = w.appendTimed(appendKey(dst, t.key(c)), t, c, times)
+	if n.kind != kindObject && n.kind != kindArray {
+		if times != nil {
+			now = times[n.leaf]
 		}
-		return append(dst, '}')
-	case kindArray:
-		dst = append(dst, '[')
-		for c := i + 1; c < n.next; c = t.nodes[c].next {
-			if c != i+1 {
-				dst = append(dst, ',')
-			}
-			dst = w.appendTimed(dst, t, c, times)
-		}
-		return append(dst, ']')
-	case kindNull, kindFalse, kindTrue, kindNumber, kindString:
+		return w.appendTime(dst, now)
 	}
-	return w.appendTime(dst, times[n.leaf])
-}
-
-// appendStamped appends the metadata of a request's value: all of it is of now.
-func (w *work) appendStamped(dst []byte, t *tree, i uint32, now int64) []byte {
-	n := &t.nodes[i]
-	switch n.kind {
-	case kindObject:
-		dst = append(dst, '{')
-		for c := i + 1; c < n.next; c = t.nodes[c].next {
-			dst = w.appendStamped(appendKey(dst, t.key(c)), t, c, now)
+	// What stands between two values is a comma and a key, or a comma: that much is
+	// the same here.
+	between := n.start
+	for c := i + 1; c < n.next; {
+		child := &t.nodes[c]
+		dst = append(dst, t.text[between:child.start]...)
+		switch {
+		case child.kind >= kindArray:
+			dst = w.appendTimed(dst, t, c, times, now)
+		case times != nil:
+			dst = w.appendTime(dst, times[child.leaf])
+		default:
+			dst = w.appendTime(dst, now)
 		}
-		return append(dst, '}')
-	case kindArray:
-		dst = append(dst, '[')
-		for c := i + 1; c < n.next; c = t.nodes[c].next {
-			if c != i+1 {
-				dst = append(dst, ',')
-			}
-			dst = w.appendStamped(dst, t, c, now)
-		}
-		return append(dst, ']')
-	case kindNull, kindFalse, kindTrue, kindNumber, kindString:
+		between, c = child.end, child.next
 	}
-	return w.appendTime(dst, now)
+	return append(dst, t.text[between:n.end]...)
 }
 
 // appendMetadata appends the metadata of both sides, and says where in dst that of
@@ -73,9 +50,9 @@ func (w *work) appendMetadata(dst []byte, sides [2]*section) (_ []byte, at [2][2
 		if s.tree.empty() {
 			continue
 		}
-		dst = appendKey(dst, []byte(side.String()))
+		dst = appendName(dst, side)
 		at[side][0] = len(dst)
-		dst = w.appendTimed(dst, &s.tree, 0, s.times)
+		dst = w.appendTimed(dst, &s.tree, 0, s.times, 0)
 		at[side][1] = len(dst)
 	}
 	return append(dst, '}'), at
@@ -94,4 +71,15 @@ func appendSides(dst, desired, reported []byte) []byte {
 		dst = append(append(dst, `"reported":`...), reported...)
 	}
 	return append(dst, '}')
+}
+
+// appendName appends the key of a side, after a comma unless it is the first.
+func appendName(dst []byte, s Side) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	if s == Desired {
+		return append(dst, `"desired":`...)
+	}
+	return append(dst, `"reported":`...)
 }

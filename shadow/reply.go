@@ -62,13 +62,13 @@ func (w *work) appendAccepted(dst []byte, version, now int64) []byte {
 		dst = r.appendState(append(dst, `{"state":`...))
 		dst = append(dst, `,"metadata":{`...)
 		for _, i := range r.members() {
-			dst = w.appendStamped(appendKey(dst, t.key(i)), t, i, now)
+			dst = w.appendTimed(appendKey(dst, t, i), t, i, nil, now)
 		}
 		dst = append(dst, '}')
 	default:
 		dst = r.appendState(append(dst, `{"state":`...))
 		dst = append(dst, `,"metadata":`...)
-		dst = w.appendStamped(dst, t, r.state, now)
+		dst = w.appendTimed(dst, t, r.state, nil, now)
 	}
 	dst = appendInt(dst, `,"version":`, version)
 	dst = appendInt(dst, `,"timestamp":`, now)
@@ -82,7 +82,7 @@ func (r *request) appendState(dst []byte) []byte {
 	}
 	dst = append(dst, '{')
 	for _, i := range r.members() {
-		dst = append(appendKey(dst, r.tree.key(i)), r.tree.value(i)...)
+		dst = append(appendKey(dst, r.tree, i), r.tree.value(i)...)
 	}
 	return append(dst, '}')
 }
@@ -134,11 +134,11 @@ func (w *work) appendDocuments(dst []byte, previous, version, now int64) []byte 
 		if s.tree.empty() {
 			continue
 		}
-		dst = appendKey(dst, []byte(side.String()))
+		dst = appendName(dst, side)
 		if s == w.old[side] && previous != 0 { // as before
 			dst = append(dst, dst[at[side][0]:at[side][1]]...)
 		} else {
-			dst = w.appendTimed(dst, &s.tree, 0, s.times)
+			dst = w.appendTimed(dst, &s.tree, 0, s.times, 0)
 		}
 	}
 	dst = append(dst, '}')

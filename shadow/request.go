@@ -35,12 +35,8 @@ func (s *Service) read(w *work, payload []byte) *Error {
 		return &Error{Code: codeEncoding, Message: textEncoding}
 	}
 	most := s.cfg.MaxDepth + 2
-	if !w.scanner.scan(&w.tree, payload, most) {
+	if !w.scanner.read(&w.tree, payload, &w.clean, most) {
 		return invalid(textInvalidJSON)
-	}
-	if w.scanner.ragged {
-		w.clean = appendCanonical(w.clean[:0], payload)
-		w.scanner.scan(&w.tree, w.clean, most)
 	}
 	if w.tree.nodes[0].kind != kindObject {
 		return invalid(textInvalidJSON)
@@ -182,15 +178,7 @@ func (s *Service) replaceState(w *work, state []byte) *Error {
 		return invalid(textInvalidJSON)
 	}
 	most := s.cfg.MaxDepth + 1 // state is the root here
-	w.again = append(w.again[:0], state...)
-	if !w.scanner.scan(&w.hooked, w.again, most) {
-		return invalid(textInvalidJSON)
-	}
-	if w.scanner.ragged {
-		w.again = appendCanonical(make([]byte, 0, len(state)), state)
-		w.scanner.scan(&w.hooked, w.again, most)
-	}
-	if w.scanner.duplicate {
+	if !w.scanner.read(&w.hooked, state, &w.again, most) || w.scanner.duplicate {
 		return invalid(textInvalidJSON)
 	}
 	w.request.tree = &w.hooked
@@ -208,12 +196,8 @@ func writes(state []byte, side Side) bool {
 	}
 	w := newWork()
 	defer w.free()
-	if !w.scanner.scan(&w.hooked, state, deepest) || w.hooked.nodes[0].kind != kindObject {
+	if !w.scanner.read(&w.hooked, state, &w.again, deepest) || w.hooked.nodes[0].kind != kindObject {
 		return true
-	}
-	if w.scanner.ragged {
-		w.again = appendCanonical(w.again[:0], state)
-		w.scanner.scan(&w.hooked, w.again, deepest)
 	}
 	_, ok := w.hooked.member(0, side.String())
 	return ok

@@ -2,7 +2,6 @@ package shadow
 
 import (
 	"fmt"
-	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -29,7 +28,7 @@ type work struct {
 	clean   []byte // the request in the one form
 	tree    tree   // the request
 	request request
-	again   []byte // as clean, for what a hook has put in place of state
+	again   []byte // the same of what a hook has put in place of state
 	hooked  tree
 
 	old, merged [2]*section // by Side
@@ -40,13 +39,12 @@ type work struct {
 	message               []byte // for everything but accepted
 	accepted              []byte
 
-	stamp    [32]byte // {"timestamp":…} of stampTime
-	stampLen int
-	stampOf  int64
+	stamp   []byte // {"timestamp":…} of stampOf
+	stampOf int64
 }
 
 var works = sync.Pool{New: func() any {
-	w := &work{scanner: scanner{seed: maphash.MakeSeed()}, stampOf: -1}
+	w := &work{scanner: scanner{hasher: newHasher()}, stampOf: -1}
 	w.tables = &w.scanner.tables
 	return w
 }}
@@ -59,7 +57,7 @@ func newWork() *work { return works.Get().(*work) }
 // free gives the work back. Nothing that was taken from it may be used afterwards.
 func (w *work) free() {
 	kept := cap(w.clean) + cap(w.again) + cap(w.message) + cap(w.accepted) + cap(w.deltaMeta) + cap(w.deltaState) +
-		4*(cap(w.matches)+cap(w.tables.slots)) + cap(w.scanner.deep) + 24*cap(w.scanner.levels) +
+		4*(cap(w.matches)+cap(w.tables.slots)) + 24*cap(w.scanner.levels) +
 		32*(cap(w.tree.nodes)+cap(w.hooked.nodes))
 	for i := range w.sections {
 		s := &w.sections[i]
@@ -85,13 +83,9 @@ func (w *work) load(d Document) error {
 		if len(text) == 0 {
 			continue
 		}
-		if !w.scanner.scan(&s.tree, text, deepest+1) || s.tree.nodes[0].kind != kindObject {
+		if !w.scanner.read(&s.tree, text, &s.text, deepest+1) || s.tree.nodes[0].kind != kindObject {
 			s.reset()
 			return fmt.Errorf("the stored %s is not a JSON object", side)
-		}
-		if w.scanner.ragged { // somebody else has written it
-			s.text = appendCanonical(s.text[:0], text)
-			w.scanner.scan(&s.tree, s.text, deepest+1)
 		}
 		if w.scanner.duplicate {
 			s.reset()
