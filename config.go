@@ -3,9 +3,11 @@ package thinghub
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 
 	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/internal/api"
 	"github.com/thinghub/thinghub/internal/arn"
 	"github.com/thinghub/thinghub/registry"
 	"github.com/thinghub/thinghub/shadow"
@@ -32,6 +34,8 @@ type Config struct {
 	Gateway broker.Config
 	// Hooks watch the gateway; they come after those of Gateway.
 	Hooks []broker.Hook
+	// HTTP has the limits of the data plane and the control plane.
+	HTTP HTTPConfig
 	// Logger gets what the host should know. Default slog.Default().
 	Logger *slog.Logger
 	// Registry keeps things, their types and groups. Default registry.NewMemory().
@@ -44,6 +48,25 @@ type Config struct {
 	// ShadowConfig has the limits and hooks of device shadows. Its Publisher must be
 	// nil: the hub publishes.
 	ShadowConfig shadow.Config
+}
+
+// HTTPConfig configures the data plane and the control plane. The zero value works.
+type HTTPConfig struct {
+	// AllowedOrigins are the origins of web pages that may use the data plane, such
+	// as "https://app.example.com", or "*" for all. Default: none.
+	AllowedOrigins []string
+	// Endpoint answers DescribeEndpoint: the host, with a port if it is not the usual
+	// one, at which clients reach the hub. endpointType is that of the request, such
+	// as "iot:Data-ATS". Default: what the request was sent to.
+	Endpoint func(r *http.Request, endpointType string) string
+	// MaxBody bounds the bodies of the control plane and of shadow updates, in bytes.
+	// Default 1 MiB; negative: none.
+	MaxBody int64
+	// MaxPublish bounds the payload of a publish, in bytes. Default 128 KiB;
+	// negative: none.
+	MaxPublish int64
+	// MaxTopicBytes bounds the topic of a publish. Default 256; negative: none.
+	MaxTopicBytes int
 }
 
 // The names of the hub's seams.
@@ -82,6 +105,23 @@ func (c *Config) shadows(h *Hub) (shadow.Config, error) {
 		s.Logger = c.Logger
 	}
 	return s, nil
+}
+
+// api is the configuration of the HTTP planes, likewise.
+func (c *Config) api(h *Hub) api.Config {
+	a := c.HTTP
+	out := api.Config{
+		Scope: c.scope(), Authenticator: c.Authenticator, Authorizer: c.Authorizer, Logger: h.log,
+		Gateway: gateway{h}, Registry: h.registry, Shadows: h.shadows,
+		Endpoint: a.Endpoint, MaxBody: a.MaxBody, MaxPublish: a.MaxPublish, MaxTopicBytes: a.MaxTopicBytes, AllowedOrigins: a.AllowedOrigins,
+	}
+	if out.Authenticator == nil {
+		out.Authenticator = auth.NewMemory()
+	}
+	if out.Authorizer == nil {
+		out.Authorizer = auth.NewMemory()
+	}
+	return out
 }
 
 // registry is the configuration of the registry, likewise.

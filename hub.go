@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/internal/api"
 	"github.com/thinghub/thinghub/registry"
 	"github.com/thinghub/thinghub/shadow"
 )
@@ -22,6 +23,7 @@ var ErrClosed = broker.ErrClosed
 // methods are safe for concurrent use.
 type Hub struct {
 	server   *broker.Server
+	api      *api.API
 	registry *registry.Service
 	shadows  *shadow.Service
 	log      *slog.Logger
@@ -72,8 +74,11 @@ func (h *Hub) join(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	h.server, err = broker.NewServer(gateway)
-	return err
+	if h.server, err = broker.NewServer(gateway); err != nil {
+		return err
+	}
+	h.api = api.New(cfg.api(h))
+	return nil
 }
 
 // Serve accepts MQTT connections from l until the hub or l is closed, and closes l.
@@ -88,12 +93,26 @@ func (h *Hub) ServeConn(nc net.Conn) error { return h.server.ServeConn(nc) }
 // "/mqtt".
 func (h *Hub) WebSocket() http.Handler { return h.server.WebSocket() }
 
-// Handler returns everything the hub serves over HTTP, each at its usual path: MQTT
-// over WebSocket at /mqtt.
+// DataPlane returns the handler of AWS IoT's data plane: publish, device shadows,
+// retained messages, connections. It is what SDKs call iotdata.
+func (h *Hub) DataPlane() http.Handler { return h.api.DataPlane() }
+
+// ControlPlane returns the handler of AWS IoT's control plane: things, their types and
+// groups, principals, tags, events, search.
+func (h *Hub) ControlPlane() http.Handler { return h.api.ControlPlane() }
+
+// Handler returns everything the hub serves over HTTP, each at its usual path: both
+// planes, and MQTT over WebSocket at /mqtt. Paths are matched as they came; give the
+// handler the whole server, or strip a prefix from the escaped path too.
 func (h *Hub) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/mqtt", h.WebSocket())
-	return mux
+	mqtt, planes := h.WebSocket(), h.api.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/mqtt" {
+			mqtt.ServeHTTP(w, r)
+			return
+		}
+		planes.ServeHTTP(w, r)
+	})
 }
 
 // Dial returns the client's end of an MQTT connection to the hub, without a port.

@@ -1,6 +1,11 @@
 package thinghub_test
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -52,14 +57,80 @@ func (d overMQTT) Do(t testing.TB, r shadowtest.Request) (a shadowtest.Answer) {
 	return a
 }
 
-// TestShadowVectors has the known conversations with the whole hub.
+// overHTTP brings them as an SDK does.
+type overHTTP struct {
+	hub    *hubtest.Hub
+	server *httptest.Server
+}
+
+func (overHTTP) Via() string { return "rest" }
+
+func (d overHTTP) Do(t testing.TB, r shadowtest.Request) (a shadowtest.Answer) {
+	messages := make(chan *thinghub.Message, 16)
+	stop, err := d.hub.Subscribe(t.Context(), "$aws/things/"+r.Key.Thing+"/shadow/#", func(m *thinghub.Message) { messages <- m.Clone() })
+	require.NoError(t, err)
+	defer stop()
+	method, path := map[string]string{"get": "GET", "update": "POST", "delete": "DELETE"}[r.Op], "/things/"+url.PathEscape(r.Key.Thing)+"/shadow"
+	if r.Key.Name != "" {
+		path += "?name=" + url.QueryEscape(r.Key.Name)
+	}
+	if r.Op == "publish" {
+		method, path = "POST", "/topics/"+url.PathEscape(r.Topic)+"?qos=1"
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, d.server.URL+path, bytes.NewReader(r.Payload))
+	require.NoError(t, err)
+	resp, err := d.server.Client().Do(req)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+	require.NotEmpty(t, resp.Header.Get("X-Amzn-Requestid"))
+	if resp.StatusCode != http.StatusOK {
+		require.NotEmpty(t, resp.Header.Get("X-Amzn-Errortype"))
+		a.Rejected, a.Status = body, resp.StatusCode
+	} else if r.Op != "publish" {
+		a.Accepted = body
+	}
+	// What is published was published before the answer; the sentinel comes behind it.
+	sentinel := "$aws/things/" + r.Key.Thing + "/shadow/sentinel"
+	require.NoError(t, d.hub.Publish(t.Context(), sentinel, nil))
+	for m := range messages {
+		switch kind := strings.TrimPrefix(m.Topic, r.Topic); {
+		case m.Topic == sentinel:
+			return a
+		case kind == "/delta":
+			a.Delta = m.Payload
+		case kind == "/documents":
+			a.Documents = m.Payload
+		case kind == "/accepted" && r.Op == "publish":
+			a.Accepted = m.Payload
+		case kind == "/rejected" && r.Op == "publish":
+			a.Rejected = m.Payload
+		case kind == "/accepted":
+			require.JSONEq(t, string(a.Accepted), string(m.Payload))
+			require.NotEqual(t, "get", r.Op, "nothing is published for a get")
+		case kind == "/rejected":
+			t.Errorf("a refusal over HTTP was published: %s", m.Payload)
+		}
+	}
+	return a
+}
+
+// TestShadowVectors has the known conversations with the whole hub, both ways.
 func TestShadowVectors(t *testing.T) {
 	t.Parallel()
-	hub := hubtest.New(t)
-	drivers := []shadowtest.Driver{overMQTT{hub, hub.Client(t, "device")}}
-	for _, d := range drivers {
-		t.Run(d.Via(), func(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T, hub *hubtest.Hub) shadowtest.Driver{
+		"mqtt": func(t *testing.T, hub *hubtest.Hub) shadowtest.Driver { return overMQTT{hub, hub.Client(t, "device")} },
+		"rest": func(t *testing.T, hub *hubtest.Hub) shadowtest.Driver {
+			server := httptest.NewServer(hub.DataPlane())
+			t.Cleanup(server.Close)
+			return overHTTP{hub, server}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			d := open(t, hubtest.New(t))
 			for _, v := range shadowtest.Vectors(t, "shadow/testdata/shadow.json") {
 				t.Run(v.ID, func(t *testing.T) { v.Run(t, d) })
 			}

@@ -1,0 +1,4 @@
+package api
+
+// controlOperations are the control plane.
+var controlOperations = []operation{}
