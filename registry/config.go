@@ -83,8 +83,6 @@ type Limits struct {
 	PropagatingAttributes int
 	// Tags is how many tags a resource may have. Default 50.
 	Tags int
-	// QueryTerms is how many terms a query may have. Default 12.
-	QueryTerms int
 	// CustomFields is how many custom fields an index may have. Default 5.
 	CustomFields int
 	// NamedShadows is how many named shadows an index may hold. Default 10.
@@ -112,7 +110,6 @@ func (l Limits) withDefaults() Limits {
 		{&l.SearchableAttributes, 3},
 		{&l.PropagatingAttributes, 20},
 		{&l.Tags, 50},
-		{&l.QueryTerms, 12},
 		{&l.CustomFields, 5},
 		{&l.NamedShadows, 10},
 	} {

@@ -106,7 +106,6 @@ func (s *Service) createGroup(ctx context.Context, g Group, p GroupProperties, t
 		result = g
 		return s.addGroup(ctx, g, tags)
 	})
-	result.Attributes = maps.Clone(result.Attributes)
 	return result, err
 }
 
@@ -117,7 +116,7 @@ func (s *Service) addGroup(ctx context.Context, g Group, tags map[string]string)
 		return err
 	}
 	if g.Dynamic() {
-		if err := s.checkDynamic(ctx); err != nil {
+		if err := s.checkDynamic(ctx, g); err != nil {
 			return err
 		}
 	}
@@ -156,7 +155,6 @@ func (s *Service) DescribeThingGroup(ctx context.Context, name string) (GroupInf
 	if err != nil {
 		return GroupInfo{}, err
 	}
-	g.Attributes = maps.Clone(g.Attributes)
 	info := GroupInfo{Group: g, RootToParent: []GroupRef{}}
 	for _, p := range path {
 		info.RootToParent = append(info.RootToParent, s.groupRef(p.Name))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/thinghub/thinghub/registry/index"
 )
 
 // The names of the indices.
@@ -132,10 +134,22 @@ func (c *indexing) check(l *Limits) error {
 	if n := len(t.NamedShadowNames); over(n, l.NamedShadows) {
 		return invalid(things+"filter.namedShadowNames", strconv.Itoa(n)+" names", "Member must have length less than or equal to "+strconv.Itoa(l.NamedShadows))
 	}
-	if err := checkFields(things+"customFields", t.CustomFields, l.CustomFields); err != nil {
-		return err
+	for _, part := range []struct {
+		field  string
+		fields []Field
+		schema index.Schema
+	}{
+		{things + "customFields", t.CustomFields, t.indexSchema()},
+		{groups + "customFields", c.Groups.CustomFields, c.Groups.indexSchema()},
+	} {
+		if err := checkFields(part.field, part.fields, l.CustomFields); err != nil {
+			return err
+		}
+		if err := part.schema.Validate(); err != nil {
+			return refused("%s: %v", part.field, err)
+		}
 	}
-	return checkFields(groups+"customFields", c.Groups.CustomFields, l.CustomFields)
+	return nil
 }
 
 func checkFields(member string, fields []Field, most int) error {
@@ -158,32 +172,37 @@ func checkFields(member string, fields []Field, most int) error {
 	return nil
 }
 
-// managedFields returns the fields that indices have by themselves.
-func managedFields(c indexing) (things, groups []Field) {
-	things, groups = []Field{}, []Field{}
-	t := &c.Things
-	if t.Mode != IndexOff {
-		things = append(things, Field{"thingId", "String"}, Field{"thingName", "String"}, Field{"registry.version", "Number"},
-			Field{"registry.thingTypeName", "String"}, Field{"registry.thingGroupNames", "String"})
-	}
-	if t.Mode == IndexRegistryAndShadow {
-		things = append(things, Field{"shadow.version", "Number"}, Field{"shadow.hasDelta", "Boolean"})
+// indexSchema is the configuration as the index takes it.
+func (t *ThingIndexing) indexSchema() index.Schema {
+	s := index.Schema{
+		Kind: index.Things, Shadow: t.holdsShadow(""), Connectivity: t.Connectivity == IndexStatus,
+		DeviceDefender: t.DeviceDefender == IndexViolations, CustomFields: indexFields(t.CustomFields),
 	}
 	if t.NamedShadows == IndexOn {
-		things = append(things, Field{"shadow.name.*.version", "Number"}, Field{"shadow.name.*.hasDelta", "Boolean"})
+		s.NamedShadows = t.NamedShadowNames
 	}
-	if t.Connectivity == IndexStatus {
-		things = append(things, Field{"connectivity.timestamp", "Number"}, Field{"connectivity.version", "Number"},
-			Field{"connectivity.connected", "Boolean"}, Field{"connectivity.disconnectReason", "String"})
+	return s
+}
+
+// indexSchema is the configuration as the index takes it.
+func (g *GroupIndexing) indexSchema() index.Schema {
+	return index.Schema{Kind: index.ThingGroups, CustomFields: indexFields(g.CustomFields)}
+}
+
+func indexFields(fields []Field) []index.Field {
+	var own []index.Field
+	for _, f := range fields {
+		own = append(own, index.Field{Name: f.Name, Type: index.Type(f.Type)})
 	}
-	if t.DeviceDefender == IndexViolations {
-		things = append(things, Field{"deviceDefender.violationCount", "Number"})
+	return own
+}
+
+func ownFields(fields []index.Field) []Field {
+	own := make([]Field, 0, len(fields))
+	for _, f := range fields {
+		own = append(own, Field{Name: f.Name, Type: string(f.Type)})
 	}
-	if c.Groups.Mode == IndexOn {
-		groups = append(groups, Field{"description", "String"}, Field{"parentGroupNames", "String"}, Field{"thingGroupId", "String"},
-			Field{"thingGroupName", "String"}, Field{"version", "Number"})
-	}
-	return things, groups
+	return own
 }
 
 // schema names what the index of things holds, as DescribeIndex does.
@@ -229,6 +248,12 @@ func (s *Service) GetIndexingConfiguration(ctx context.Context) (IndexingConfigu
 	if err != nil {
 		return IndexingConfiguration{}, err
 	}
-	c.Things.ManagedFields, c.Groups.ManagedFields = managedFields(c)
+	c.Things.ManagedFields, c.Groups.ManagedFields = []Field{}, []Field{}
+	if c.Things.Mode != IndexOff {
+		c.Things.ManagedFields = ownFields(c.Things.indexSchema().ManagedFields())
+	}
+	if c.Groups.Mode != IndexOff {
+		c.Groups.ManagedFields = ownFields(c.Groups.indexSchema().ManagedFields())
+	}
 	return IndexingConfiguration{Things: &c.Things, Groups: &c.Groups}, nil
 }

@@ -59,10 +59,13 @@ func (s *Service) changeTags(ctx context.Context, name string, change func(map[s
 		if err != nil {
 			return err
 		}
-		t := Tags{Values: make(map[string]string, len(old.Values)), Version: old.Version + 1}
-		maps.Copy(t.Values, old.Values)
+		t := Tags{Values: old.Values, Version: old.Version + 1}
+		if t.Values == nil {
+			t.Values = make(map[string]string)
+		}
+		had := len(t.Values)
 		change(t.Values)
-		if over(len(t.Values), s.limits.Tags) && len(t.Values) > len(old.Values) {
+		if over(len(t.Values), s.limits.Tags) && len(t.Values) > had {
 			return overLimit("%s would have %d tags, at most %d are allowed", name, len(t.Values), s.limits.Tags)
 		}
 		if len(t.Values) == 0 {
@@ -166,7 +169,7 @@ func (s *Service) putNewTags(ctx context.Context, name string, tags map[string]s
 	if err := s.dropTags(ctx, name); err != nil || len(tags) == 0 {
 		return err
 	}
-	return put(ctx, s.store.Tags(), "tags of", name, Tags{Values: maps.Clone(tags), Version: 1}, 0)
+	return put(ctx, s.store.Tags(), "tags of", name, Tags{Values: tags, Version: 1}, 0)
 }
 
 // dropTags removes the tags of a resource that is going.

@@ -37,22 +37,30 @@ func (s *Service) CreateThing(ctx context.Context, in CreateThingInput) (Thing, 
 	if err := checkAttributes(in.Attributes); err != nil {
 		return Thing{}, err
 	}
-	t := Thing{Name: in.Name, Type: in.Type, Attributes: applyAttributes(nil, in.Attributes, false), Version: 1}
-	pulled := s.pullShadows(ctx, t.Name)
-	defer s.announce(ctx)
-	defer s.locks.thing(t.Name)()
-	defer pulled.done()
-	var result Thing
-	err := again(func() (err error) {
-		result, err = s.createThing(ctx, t, in.BillingGroup, pulled)
-		return err
-	})
-	result.Attributes = maps.Clone(result.Attributes) // the caller's to change
+	t := Thing{Name: in.Name, ID: newID(), Type: in.Type, Attributes: applyAttributes(nil, in.Attributes, false), Version: 1}
+	result, isNew, err := s.createOnce(ctx, t, in.BillingGroup)
+	if isNew && s.cfg.Shadows != nil && s.fleet.wantsShadows() {
+		// It may have had shadows before it was registered.
+		if err := s.readShadows(ctx, t.Name); err != nil {
+			s.cfg.Logger.Warn("shadows not indexed", "thing", t.Name, "err", err)
+		}
+	}
 	return result, err
 }
 
+// createOnce takes the thing's lock and creates it unless it is there.
+func (s *Service) createOnce(ctx context.Context, t Thing, billing string) (result Thing, isNew bool, err error) {
+	defer s.announce(ctx)
+	defer s.locks.thing(t.Name)()
+	err = again(func() (err error) {
+		result, err = s.createThing(ctx, t, billing)
+		return err
+	})
+	return result, err == nil && result.ID == t.ID, err
+}
+
 // createThing does it under the thing's lock.
-func (s *Service) createThing(ctx context.Context, t Thing, billing string, pulled *pulledShadows) (Thing, error) {
+func (s *Service) createThing(ctx context.Context, t Thing, billing string) (Thing, error) {
 	old, ok, err := lookup(ctx, s.store.Things(), "thing", t.Name)
 	if err != nil {
 		return Thing{}, err
@@ -90,7 +98,6 @@ func (s *Service) createThing(ctx context.Context, t Thing, billing string, pull
 			return Thing{}, fmt.Errorf("registry: create thing %s: %w", t.Name, err)
 		}
 	}
-	t.ID = newID()
 	if err := put(ctx, s.store.Things(), "thing", t.Name, t, 0); err != nil {
 		return Thing{}, err
 	}
@@ -98,7 +105,6 @@ func (s *Service) createThing(ctx context.Context, t Thing, billing string, pull
 	if t.Type != "" {
 		s.emitTypeAssociation(added, t, t.Type)
 	}
-	pulled.apply()
 	return t, s.reindexThing(ctx, t.Name)
 }
 
@@ -128,11 +134,7 @@ func (s *Service) DescribeThing(ctx context.Context, name string) (Thing, error)
 	if err := checkName("thingName", name); err != nil {
 		return Thing{}, err
 	}
-	t, err := s.thing(ctx, name)
-	if err == nil {
-		t.Attributes = maps.Clone(t.Attributes) // the caller's to change
-	}
-	return t, err
+	return s.thing(ctx, name)
 }
 
 func (s *Service) thing(ctx context.Context, name string) (Thing, error) {
@@ -224,7 +226,6 @@ func (s *Service) updateThing(ctx context.Context, in UpdateThingInput) (Thing, 
 			s.emitTypeAssociation(added, t, t.Type)
 		}
 	}
-	t.Attributes = maps.Clone(t.Attributes)
 	return t, s.reindexThing(ctx, t.Name)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"strconv"
 	"strings"
 )
@@ -45,7 +44,6 @@ func (s *Service) ListThings(ctx context.Context, f ThingFilter, p Page) (things
 		return nil, "", err
 	}
 	things, next, err = take(s.candidates(ctx, f, after), list, size, func(t Thing) string { return t.Name }, func(t Thing) (Thing, bool) {
-		t.Attributes = maps.Clone(t.Attributes)
 		return t, f.match(t)
 	})
 	if err != nil {
@@ -75,7 +73,7 @@ func (f ThingFilter) match(t Thing) bool {
 // candidates yields at least the things that match, in order.
 func (s *Service) candidates(ctx context.Context, f ThingFilter, after string) iter.Seq2[Thing, error] {
 	if f.AttributeName != "" && f.AttributeValue != "" {
-		if names := s.fleet.withAttribute(f, after); names != nil {
+		if names := s.fleet.withAttribute(ctx, f, after); names != nil {
 			return s.thingsNamed(ctx, names)
 		}
 	}

@@ -113,7 +113,7 @@ func (s *Service) CreateThingType(ctx context.Context, name string, p TypeProper
 				!samePropagation(old.PropagatingAttributes, t.PropagatingAttributes) {
 				return exists(old.ID, s.TypeARN(name), "Thing type %s already exists in account with different properties", name)
 			}
-			result = old.clone()
+			result = old
 			return nil
 		}
 		if err := s.putNewTags(ctx, s.TypeARN(name), tags); err != nil {
@@ -123,7 +123,7 @@ func (s *Service) CreateThingType(ctx context.Context, name string, p TypeProper
 			return err
 		}
 		s.emitType(created, t)
-		result = t.clone()
+		result = t
 		return nil
 	})
 	return result, err
@@ -143,20 +143,12 @@ func samePropagation(a, b []PropagatingAttribute) bool {
 	return len(a) == len(b)
 }
 
-// clone returns a copy that its receiver may change.
-func (t Type) clone() Type {
-	t.SearchableAttributes = slices.Clone(t.SearchableAttributes)
-	t.PropagatingAttributes = slices.Clone(t.PropagatingAttributes)
-	return t
-}
-
 // DescribeThingType returns a thing type. Errors: ErrInvalid, ErrNotFound.
 func (s *Service) DescribeThingType(ctx context.Context, name string) (Type, error) {
 	if err := checkName("thingTypeName", name); err != nil {
 		return Type{}, err
 	}
-	t, err := get(ctx, s.store.Types(), "Thing type", name)
-	return t.clone(), err
+	return get(ctx, s.store.Types(), "Thing type", name)
 }
 
 // UpdateThingType changes the properties that are given. Errors: ErrInvalid,
@@ -165,11 +157,10 @@ func (s *Service) UpdateThingType(ctx context.Context, name string, p TypeProper
 	if err := p.check(&s.limits); err != nil {
 		return Type{}, err
 	}
-	t, err := s.changeType(ctx, name, func(t *Type) bool {
+	return s.changeType(ctx, name, func(t *Type) bool {
 		p.apply(t)
 		return true
 	})
-	return t.clone(), err
 }
 
 // DeprecateThingType deprecates a thing type: things that have it keep it, but no
@@ -273,10 +264,10 @@ func (s *Service) ListThingTypes(ctx context.Context, name string, p Page) (type
 		if err != nil || !ok || name <= after {
 			return []Type{}, "", err
 		}
-		return []Type{t.clone()}, "", nil
+		return []Type{t}, "", nil
 	}
 	types, next, err = take(s.store.Types().List(ctx, after), list, size, func(t Type) string { return t.Name },
-		func(t Type) (Type, bool) { return t.clone(), true })
+		func(t Type) (Type, bool) { return t, true })
 	if err != nil {
 		return nil, "", fmt.Errorf("registry: list thing types: %w", err)
 	}
