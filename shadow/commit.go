@@ -92,7 +92,7 @@ func refusal(err error, otherwise func(error) *Error) *Error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		return e
+		return &Error{Code: e.Code, Message: e.Message, cause: err}
 	case CodeOf(err) != codeInternal || errors.Is(err, ErrInternal):
 		return asError(err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

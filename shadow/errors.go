@@ -91,6 +91,10 @@ func Refuse(code int, message string) *Error {
 
 // Error returns code, message and cause.
 func (e *Error) Error() string {
+	var inner *Error // what a hook has returned
+	if errors.As(e.cause, &inner) {
+		return e.cause.Error()
+	}
 	if e.cause != nil && e.cause.Error() != e.Message {
 		return fmt.Sprintf("shadow: %d %s: %v", e.Code, e.Message, e.cause)
 	}

@@ -39,8 +39,8 @@ func modelRequest(payload []byte, maxDepth int) (req object, code int) {
 	if !ok {
 		return nil, 400
 	}
-	if state, isObject := state.(object); isObject {
-		for k, v := range state {
+	if sides, isObject := state.(object); isObject {
+		for k, v := range sides {
 			switch k {
 			case "delta":
 				continue

@@ -109,8 +109,18 @@ func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
 	t.Run("keys do not get mixed up", func(t *testing.T) {
 		s := open(t)
 		keys := []shadow.Key{
-			{Thing: "a"}, {Thing: "a", Name: "a"}, {Thing: "a", Name: "A"}, {Thing: "A"}, {Thing: "a:a"}, {Thing: "a:", Name: "a"},
-			{Thing: "aa"}, {Thing: "a-a"}, {Thing: "a_", Name: "a"}, {Thing: "a", Name: "_a"}, {Thing: "a", Name: "name"}, {Thing: "shadow"},
+			{Thing: "a"},
+			{Thing: "a", Name: "a"},
+			{Thing: "a", Name: "A"},
+			{Thing: "A"},
+			{Thing: "a:a"},
+			{Thing: "a:", Name: "a"},
+			{Thing: "aa"},
+			{Thing: "a-a"},
+			{Thing: "a_", Name: "a"},
+			{Thing: "a", Name: "_a"},
+			{Thing: "a", Name: "name"},
+			{Thing: "shadow"},
 		}
 		for i, k := range keys {
 			for v := range i + 1 {
@@ -129,8 +139,16 @@ func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
 	t.Run("lists names in order", func(t *testing.T) {
 		s := open(t)
 		for _, k := range []shadow.Key{
-			{Thing: "a", Name: "b"}, {Thing: "a", Name: "a"}, {Thing: "a", Name: "B"}, {Thing: "a", Name: "10"}, {Thing: "a", Name: "ab"},
-			{Thing: "a", Name: "gone"}, {Thing: "a", Name: "_"}, {Thing: "a"}, {Thing: "ab", Name: "x"}, {Thing: "A", Name: "y"},
+			{Thing: "a", Name: "b"},
+			{Thing: "a", Name: "a"},
+			{Thing: "a", Name: "B"},
+			{Thing: "a", Name: "10"},
+			{Thing: "a", Name: "ab"},
+			{Thing: "a", Name: "gone"},
+			{Thing: "a", Name: "_"},
+			{Thing: "a"},
+			{Thing: "ab", Name: "x"},
+			{Thing: "A", Name: "y"},
 		} {
 			require.NoError(t, s.Save(t.Context(), k, document(1)))
 		}
