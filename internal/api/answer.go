@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -34,6 +35,8 @@ func (w *answer) body(status int, body []byte) {
 // fail answers with an error, in the header and in the body: a proxy may drop one.
 func (w *answer) fail(f failure) {
 	w.Header().Set("X-Amzn-Errortype", f.kind)
-	body, _ := json.Marshal(map[string]any{"message": f.message, "__type": f.kind, "traceId": w.id})
+	members := map[string]any{"message": f.message, "__type": f.kind, "traceId": w.id}
+	maps.Copy(members, f.more)
+	body, _ := json.Marshal(members)
 	w.body(f.status, body)
 }

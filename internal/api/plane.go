@@ -27,9 +27,10 @@ type operation struct {
 
 // A plane is a set of operations.
 type plane struct {
-	api *API
-	mux *http.ServeMux
-	ops map[string]*operation // those that are not in mux, by name
+	api   *API
+	mux   *http.ServeMux
+	known *http.ServeMux        // the paths of mux with any method
+	ops   map[string]*operation // those that are not in mux, by name
 }
 
 // cutOff are the operations whose last segment is a topic. ServeMux would clean it.
@@ -39,7 +40,7 @@ var cutOff = []struct{ prefix, one, none string }{
 }
 
 func newPlane(a *API, tables ...[]operation) *plane {
-	p := &plane{api: a, mux: http.NewServeMux(), ops: map[string]*operation{}}
+	p := &plane{api: a, mux: http.NewServeMux(), known: http.NewServeMux(), ops: map[string]*operation{}}
 	paths := map[string]bool{}
 	for _, table := range tables {
 		for i := range table {
@@ -53,18 +54,20 @@ func newPlane(a *API, tables ...[]operation) *plane {
 			})
 			if !paths[op.path] {
 				paths[op.path] = true
-				p.mux.HandleFunc(op.path, func(w http.ResponseWriter, r *http.Request) {
-					w.(*answer).fail(failure{http.StatusMethodNotAllowed, "MethodNotAllowedException", r.Method + " is not supported for this path"})
-				})
+				p.known.HandleFunc(op.path, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w.(*answer), r) })
 			}
 		}
 	}
-	p.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { unknown(w.(*answer)) })
+	p.known.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { unknown(w.(*answer)) })
 	return p
 }
 
 func unknown(w *answer) {
-	w.fail(failure{http.StatusNotFound, "UnknownOperationException", "there is no such operation"})
+	w.fail(failure{status: http.StatusNotFound, kind: "UnknownOperationException", message: "there is no such operation"})
+}
+
+func wrongMethod(w *answer, r *http.Request) {
+	w.fail(failure{status: http.StatusMethodNotAllowed, kind: "MethodNotAllowedException", message: r.Method + " is not supported for this path"})
 }
 
 // ServeHTTP finds the operation. Nothing is ever redirected: signatures would break.
@@ -91,7 +94,7 @@ func (p *plane) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			op = p.ops[c.none]
 		}
 		if r.Method != op.method {
-			w.fail(failure{http.StatusMethodNotAllowed, "MethodNotAllowedException", r.Method + " is not supported for this path"})
+			wrongMethod(w, r)
 			return
 		}
 		topic, err := url.PathUnescape(strings.TrimPrefix(rest, "/"))
@@ -104,6 +107,10 @@ func (p *plane) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if len(escaped) > 1 && path.Clean(escaped) != escaped || escaped == "" {
 		unknown(w)
+		return
+	}
+	if _, pattern := p.mux.Handler(r); pattern == "" {
+		p.known.ServeHTTP(w, r)
 		return
 	}
 	p.mux.ServeHTTP(w, r)
@@ -169,7 +176,7 @@ func (c *call) begin(op *operation) error {
 		return unauthorized
 	case err != nil || id == nil:
 		c.cfg.Logger.Warn("api: authentication failed", "remote", c.r.RemoteAddr, "err", err)
-		return failure{http.StatusServiceUnavailable, "ServiceUnavailableException", "authentication is not possible at the moment"}
+		return failure{status: http.StatusServiceUnavailable, kind: "ServiceUnavailableException", message: "authentication is not possible at the moment"}
 	}
 	c.id = id
 	action, resource := auth.Action("iot:"+op.name), c.resource()
@@ -193,9 +200,9 @@ func (c *call) allow(action auth.Action, resource string) error {
 		c.cfg.Logger.Warn("api: authorizer failed", "action", action, "err", err)
 	}
 	if action == auth.DeleteConnection {
-		return failure{http.StatusForbidden, "ForbiddenException", "not authorized to perform " + string(action)}
+		return failure{status: http.StatusForbidden, kind: "ForbiddenException", message: "not authorized to perform " + string(action)}
 	}
-	return failure{http.StatusUnauthorized, "UnauthorizedException", "not authorized to perform " + string(action)}
+	return failure{status: http.StatusUnauthorized, kind: "UnauthorizedException", message: "not authorized to perform " + string(action)}
 }
 
 // kinds are the path parameters that name a resource, with the type of the resource.

@@ -22,7 +22,7 @@ func publish(c *call) error {
 		return invalid("topic", m.Topic, fmt.Sprintf("at most %d bytes", limit))
 	}
 	if err := topic.CheckName(m.Topic); err != nil {
-		return failure{http.StatusBadRequest, "InvalidRequestException", err.Error()}
+		return failure{status: http.StatusBadRequest, kind: "InvalidRequestException", message: err.Error()}
 	}
 	qos, err := c.queryInt("qos", 0, 0, 1)
 	if err != nil {
@@ -43,7 +43,7 @@ func publish(c *call) error {
 	if m.Payload, err = c.read(c.cfg.MaxPublish); err != nil {
 		if f, ok := err.(failure); ok && f.status == http.StatusRequestEntityTooLarge { //nolint:errorlint // as read returns it
 			// Publish has no other code for it in the model.
-			return failure{http.StatusRequestEntityTooLarge, "InvalidRequestException", f.message}
+			return failure{status: http.StatusRequestEntityTooLarge, kind: "InvalidRequestException", message: f.message}
 		}
 		return err
 	}

@@ -13,7 +13,7 @@ const mostRetained = 200
 
 func getRetained(c *call) error {
 	if err := topic.CheckName(c.topic); err != nil {
-		return failure{http.StatusBadRequest, "InvalidRequestException", err.Error()}
+		return failure{status: http.StatusBadRequest, kind: "InvalidRequestException", message: err.Error()}
 	}
 	m, err := c.cfg.Gateway.Retained(c.r.Context(), c.topic)
 	if err != nil {

@@ -115,10 +115,10 @@ func (c *call) read(limit int64) ([]byte, error) {
 	}
 	body, err := io.ReadAll(r)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, failure{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The payload exceeds the maximum size allowed"}
+		return nil, failure{status: http.StatusRequestEntityTooLarge, kind: "RequestEntityTooLargeException", message: "The payload exceeds the maximum size allowed"}
 	}
 	if err != nil {
-		return nil, failure{http.StatusBadRequest, "InvalidRequestException", "the body ended early"}
+		return nil, failure{status: http.StatusBadRequest, kind: "InvalidRequestException", message: "the body ended early"}
 	}
 	return body, nil
 }
