@@ -103,6 +103,10 @@ func userProperties(v string) (user [][2]string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var inner string
+	if json.Unmarshal(text, &inner) == nil {
+		text = []byte(inner) // boto3 encodes what is text already once more
+	}
 	var list []map[string]any
 	if err := json.Unmarshal(text, &list); err != nil {
 		return nil, err
