@@ -27,7 +27,8 @@ func (s *Service) Apply(d Document, payload []byte, now int64) (a Applied, err e
 	if w.diff(w.merged) {
 		a.Delta = bytes.Clone(w.appendDeltaMessage(nil, a.Document.Version, now))
 	}
-	a.Accepted = w.appendAccepted(nil, a.Document.Version, now)
+	w.accepted = w.appendAccepted(w.accepted[:0], a.Document.Version, now)
+	a.Accepted = bytes.Clone(w.accepted)
 	a.Documents = w.appendDocuments(nil, d.Version, a.Document.Version, now)
 	return a, nil
 }

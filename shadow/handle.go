@@ -14,14 +14,12 @@ import (
 //
 // Nothing of topic and payload is kept.
 func (s *Service) Handle(ctx context.Context, topic string, payload []byte, by Requester) (handled bool, err error) {
-	_, op, kind := parseTopic(topic)
+	at, op, kind := parseTopic(topic)
 	if kind != Request {
 		return false, nil
 	}
 	to := answerTopics(topic, op)
-	// From here on names are parts of the answer topics: topic may be memory that is
-	// used again.
-	at, _, _ := parseTopic(to.request())
+	at.key = keyIn(to.accepted, at.key) // topic may be memory that is used again
 	w := newWork()
 	defer w.free()
 	w.request = request{}

@@ -112,14 +112,16 @@ func (m *Memory) Save(_ context.Context, k Key, d Document) error {
 		t = &thingShadows{}
 		s.things[strings.Clone(k.Thing)] = t
 	}
+	stored := new(Document) // d itself would be allocated for every call
+	*stored = d
 	if k.Name == "" {
-		t.classic = &d
+		t.classic = stored
 		return nil
 	}
 	if t.named == nil {
 		t.named = make(map[string]*Document)
 	}
-	t.named[strings.Clone(k.Name)] = &d
+	t.named[strings.Clone(k.Name)] = stored
 	t.sorted = nil
 	return nil
 }

@@ -4,12 +4,30 @@ import "strconv"
 
 // appendTime appends {"timestamp":seconds}.
 func (w *work) appendTime(dst []byte, seconds int64) []byte {
-	if seconds != w.stampOf {
-		w.stamp = append(w.stamp[:0], `{"timestamp":`...)
-		w.stamp = append(strconv.AppendInt(w.stamp, seconds, 10), '}')
-		w.stampOf = seconds
+	return append(dst, w.stamp(seconds)...)
+}
+
+// appendNow appends the member timestamp of a message.
+func (w *work) appendNow(dst []byte, seconds int64) []byte {
+	s := w.stamp(seconds)
+	return append(append(dst, ','), s[1:len(s)-1]...)
+}
+
+// stamp returns {"timestamp":seconds}. It remembers the last two: mostly they are
+// now and the time of the update before.
+func (w *work) stamp(seconds int64) []byte {
+	switch seconds {
+	case w.stampOf[0]:
+		return w.stamps[0]
+	case w.stampOf[1]:
+		return w.stamps[1]
 	}
-	return append(dst, w.stamp...)
+	w.stamps[0], w.stamps[1] = w.stamps[1], w.stamps[0]
+	w.stampOf[1] = w.stampOf[0]
+	s := append(w.stamps[0][:0], `{"timestamp":`...)
+	s = append(strconv.AppendInt(s, seconds, 10), '}')
+	w.stamps[0], w.stampOf[0] = s, seconds
+	return s
 }
 
 // appendTimed appends the metadata of a value. Without times all of it is of now.
@@ -41,9 +59,12 @@ func (w *work) appendTimed(dst []byte, t *tree, i uint32, times []int64, now int
 	return append(dst, t.text[between:n.end]...)
 }
 
+// A span is a part of a text.
+type span struct{ from, to int }
+
 // appendMetadata appends the metadata of both sides, and says where in dst that of
 // each one starts and ends.
-func (w *work) appendMetadata(dst []byte, sides [2]*section) (_ []byte, at [2][2]int) {
+func (w *work) appendMetadata(dst []byte, sides [2]*section) (_ []byte, at [2]span) {
 	dst = append(dst, '{')
 	for _, side := range [...]Side{Desired, Reported} {
 		s := sides[side]
@@ -51,9 +72,9 @@ func (w *work) appendMetadata(dst []byte, sides [2]*section) (_ []byte, at [2][2
 			continue
 		}
 		dst = appendName(dst, side)
-		at[side][0] = len(dst)
+		at[side].from = len(dst)
 		dst = w.appendTimed(dst, &s.tree, 0, s.times, 0)
-		at[side][1] = len(dst)
+		at[side].to = len(dst)
 	}
 	return append(dst, '}'), at
 }

@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 )
@@ -50,7 +51,7 @@ func appendDeletion(dst []byte, version, now int64, token []byte) []byte {
 }
 
 // appendAccepted appends the answer to an update: what was asked for, not what came
-// of it.
+// of it. It notes in w.stamped where the metadata of each side is.
 func (w *work) appendAccepted(dst []byte, version, now int64) []byte {
 	r := &w.request
 	t := r.tree
@@ -58,20 +59,21 @@ func (w *work) appendAccepted(dst []byte, version, now int64) []byte {
 	case r.clear:
 		dst = append(dst, `{"state":null,"metadata":`...)
 		dst = w.appendTime(dst, now)
-	case r.dropped:
-		dst = r.appendState(append(dst, `{"state":`...))
-		dst = append(dst, `,"metadata":{`...)
-		for _, i := range r.members() {
-			dst = w.appendTimed(appendKey(dst, t, i), t, i, nil, now)
-		}
-		dst = append(dst, '}')
 	default:
 		dst = r.appendState(append(dst, `{"state":`...))
-		dst = append(dst, `,"metadata":`...)
-		dst = w.appendTimed(dst, t, r.state, nil, now)
+		dst = append(dst, `,"metadata":{`...)
+		for _, side := range r.order() {
+			if i := r.sides[side]; i != 0 {
+				dst = appendName(dst, side)
+				w.stamped[side].from = len(dst)
+				dst = w.appendTimed(dst, t, i, nil, now)
+				w.stamped[side].to = len(dst)
+			}
+		}
+		dst = append(dst, '}')
 	}
 	dst = appendInt(dst, `,"version":`, version)
-	dst = appendInt(dst, `,"timestamp":`, now)
+	dst = w.appendNow(dst, now)
 	return append(appendToken(dst, r.token), '}')
 }
 
@@ -81,42 +83,36 @@ func (r *request) appendState(dst []byte) []byte {
 		return append(dst, r.tree.value(r.state)...)
 	}
 	dst = append(dst, '{')
-	for _, i := range r.members() {
-		dst = append(appendKey(dst, r.tree, i), r.tree.value(i)...)
+	for _, side := range r.order() {
+		if i := r.sides[side]; i != 0 {
+			dst = append(appendName(dst, side), r.tree.value(i)...)
+		}
 	}
 	return append(dst, '}')
 }
 
-// members are the sides the request mentions, in its order.
-func (r *request) members() []uint32 {
-	d, p := r.sides[Desired], r.sides[Reported]
-	switch {
-	case d == 0 && p == 0:
-		return nil
-	case d == 0:
-		return []uint32{p}
-	case p == 0:
-		return []uint32{d}
-	case d < p:
-		return []uint32{d, p}
+// order is the order in which the request mentions the sides.
+func (r *request) order() [2]Side {
+	if r.sides[Reported] < r.sides[Desired] {
+		return [2]Side{Reported, Desired}
 	}
-	return []uint32{p, d}
+	return [2]Side{Desired, Reported}
 }
 
 // appendDeltaMessage appends the message on …/update/delta.
 func (w *work) appendDeltaMessage(dst []byte, version, now int64) []byte {
 	dst = appendInt(append(dst, '{'), `"version":`, version)
-	dst = appendInt(dst, `,"timestamp":`, now)
+	dst = w.appendNow(dst, now)
 	dst = append(append(dst, `,"state":`...), w.deltaState...)
 	dst = append(append(dst, `,"metadata":`...), w.deltaMeta...)
 	return append(appendToken(dst, w.request.token), '}')
 }
 
 // appendDocuments appends the message on …/update/documents. previous is 0 if
-// there was no document.
+// there was no document. w.accepted is the answer to the update.
 func (w *work) appendDocuments(dst []byte, previous, version, now int64) []byte {
 	dst = append(dst, `{"previous":`...)
-	var at [2][2]int
+	var at [2]span
 	if previous == 0 {
 		dst = append(dst, "null"...)
 	} else {
@@ -135,15 +131,19 @@ func (w *work) appendDocuments(dst []byte, previous, version, now int64) []byte 
 			continue
 		}
 		dst = appendName(dst, side)
-		if s == w.old[side] && previous != 0 { // as before
-			dst = append(dst, dst[at[side][0]:at[side][1]]...)
-		} else {
+		switch {
+		case s == w.old[side] && previous != 0: // as before
+			dst = append(dst, dst[at[side].from:at[side].to]...)
+		case bytes.Equal(s.tree.text, w.request.tree.value(w.request.sides[side])):
+			// The request is the whole side, so that all of it is of now.
+			dst = append(dst, w.accepted[w.stamped[side].from:w.stamped[side].to]...)
+		default:
 			dst = w.appendTimed(dst, &s.tree, 0, s.times, 0)
 		}
 	}
 	dst = append(dst, '}')
 	dst = append(appendInt(dst, `,"version":`, version), '}')
-	dst = appendInt(dst, `,"timestamp":`, now)
+	dst = w.appendNow(dst, now)
 	return append(appendToken(dst, w.request.token), '}')
 }
 
@@ -161,7 +161,7 @@ func (w *work) appendView(dst []byte, version, now int64, token []byte) []byte {
 	dst = append(dst, `,"metadata":`...)
 	dst, _ = w.appendMetadata(dst, w.old)
 	dst = appendInt(dst, `,"version":`, version)
-	dst = appendInt(dst, `,"timestamp":`, now)
+	dst = w.appendNow(dst, now)
 	return append(appendToken(dst, token), '}')
 }
 

@@ -1,5 +1,7 @@
 package shadow
 
+import "slices"
+
 // A valueKind is a kind of JSON value.
 type valueKind uint8
 
@@ -101,9 +103,9 @@ type scanner struct {
 type level struct {
 	node    uint32
 	count   uint32
-	seen    uint64 // one bit for the hash of each key: a Bloom filter
-	again   bool   // a bit was hit twice: look for equal keys
-	closing byte   // its bracket; 0 around the whole
+	seen    [3]uint64 // one bit in each for the hash of a key: a Bloom filter
+	again   bool      // a key was perhaps seen before: look for equal ones
+	closing byte      // its bracket; 0 around the whole
 }
 
 // read makes t the tree of text, or of the one form of it, for which it uses clean.
@@ -139,14 +141,17 @@ func (s *scanner) scan(t *tree, text []byte, most int) bool {
 		leaves    uint32
 		in        level
 		key, hash uint32
+		start     int
+		k         valueKind
+		n         *node
 	)
 	i := s.space(text, 0)
 value:
 	if i >= len(text) {
 		return false
 	}
-	start := i
-	k := kindNumber
+	start = i
+	k = kindNumber
 	switch c := text[i]; c {
 	case '{', '[':
 		if len(s.levels) > most {
@@ -200,9 +205,14 @@ value:
 		}
 	}
 	in.count++
-	nodes = append(nodes, node{
-		kind: k, key: key, hash: hash, start: uint32(start), end: uint32(i), next: uint32(len(nodes)) + 1, leaf: leaves,
-	})
+	if len(nodes) == cap(nodes) {
+		nodes = slices.Grow(nodes, 1)
+	}
+	nodes = nodes[:len(nodes)+1]
+	n = &nodes[len(nodes)-1] // set in place: append would copy it twice
+	n.kind, n.flags, n.count = k, 0, 0
+	n.key, n.hash, n.start, n.end = key, hash, uint32(start), uint32(i)
+	n.next, n.leaf = uint32(len(nodes)), leaves
 	leaves++
 
 after:
@@ -236,9 +246,13 @@ member:
 		key = uint32(i + 1)
 		h := s.hasher.hash(text[i+1 : end-1])
 		hash = uint32(h)
-		bit := uint64(1) << (h >> 58)
-		in.again = in.again || in.seen&bit != 0
-		in.seen |= bit
+		a, b, c := uint64(1)<<(h>>58), uint64(1)<<(h>>52&63), uint64(1)<<(h>>46&63)
+		if in.seen[0]&a != 0 && in.seen[1]&b != 0 && in.seen[2]&c != 0 {
+			in.again = true
+		}
+		in.seen[0] |= a
+		in.seen[1] |= b
+		in.seen[2] |= c
 		if i = end; i < len(text) && text[i] <= ' ' {
 			i = s.space(text, i)
 		}
@@ -256,7 +270,7 @@ end:
 		return false
 	}
 	i++
-	n := &nodes[in.node]
+	n = &nodes[in.node]
 	n.count, n.end, n.next = in.count, uint32(i), uint32(len(nodes))
 	if in.again && (s.clean || !s.ragged) {
 		t.nodes = nodes

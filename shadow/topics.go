@@ -138,5 +138,11 @@ func answerTopics(request string, op operation) topics {
 // reject returns the topic on which a request is refused.
 func (t topics) reject() string { return strings.TrimSuffix(t.accepted, "accepted") + "rejected" }
 
-// request returns the request topic, in memory of the topics' own.
-func (t topics) request() string { return strings.TrimSuffix(t.accepted, "/accepted") }
+// keyIn returns a topic's key as parts of another topic that begins like it.
+func keyIn(topic string, k Key) Key {
+	k.Thing = topic[len(topicPrefix):][:len(k.Thing)]
+	if k.Name != "" {
+		k.Name = topic[len(topicPrefix)+len(k.Thing)+len("/shadow/name/"):][:len(k.Name)]
+	}
+	return k
+}

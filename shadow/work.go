@@ -38,13 +38,14 @@ type work struct {
 	deltaState, deltaMeta []byte
 	message               []byte // for everything but accepted
 	accepted              []byte
+	stamped               [2]span // the metadata of the request's sides in accepted
 
-	stamp   []byte // {"timestamp":…} of stampOf
-	stampOf int64
+	stamps  [2][]byte // {"timestamp":…} of the times that were last written
+	stampOf [2]int64
 }
 
 var works = sync.Pool{New: func() any {
-	w := &work{scanner: scanner{hasher: newHasher()}, stampOf: -1}
+	w := &work{scanner: scanner{hasher: newHasher()}, stampOf: [2]int64{-1, -1}}
 	w.tables = &w.scanner.tables
 	return w
 }}
