@@ -1,5 +1,7 @@
 package shadow
 
+import "bytes"
+
 // merge makes w.merged from w.old and the state of a request. now is the time of
 // what the request mentions, in epoch seconds.
 func (w *work) merge(r *request, now int64) {
@@ -17,7 +19,7 @@ func (w *work) merge(r *request, now int64) {
 		}
 		s.text = s.text[:0]
 		m := merger{work: w, to: s, old: old, request: r.tree, now: now}
-		if old.tree.empty() {
+		if old.tree.empty() || m.covers(0, node) {
 			m.insert(node)
 		} else {
 			w.matches = append(w.matches[:0], make([]uint32, len(old.tree.nodes))...)
@@ -41,6 +43,26 @@ type merger struct {
 	now     int64
 	key     uint32 // the key that was written for the next value, 0 if it has none
 	hash    uint32
+}
+
+// covers reports whether the request's object r has all keys of the old one o and
+// no others, in the same order, and so takes its place: a device that reports
+// everything it has, every time.
+func (m *merger) covers(o, r uint32) bool {
+	old, request := &m.old.tree, m.request
+	if old.nodes[o].count != request.nodes[r].count || request.nodes[r].flags&hasNull != 0 {
+		return false
+	}
+	for c, d, end := o+1, r+1, old.nodes[o].next; c < end; c, d = old.nodes[c].next, request.nodes[d].next {
+		a, b := &old.nodes[c], &request.nodes[d]
+		if a.hash != b.hash || !bytes.Equal(old.key(c), request.key(d)) {
+			return false
+		}
+		if a.kind == kindObject && b.kind == kindObject && !m.covers(c, d) {
+			return false
+		}
+	}
+	return true
 }
 
 // object merges the request's object r into the old one o.
