@@ -173,9 +173,17 @@ func TestPublish_Properties(t *testing.T) {
 		Expiry: time.Minute, User: [][2]string{{"k", "v"}, {"k", "w"}, {"l", "1"}, {"l", "2"}}, Principal: "anonymous",
 	}}, s.gateway.published)
 	for _, bad := range []struct{ query, header, value string }{
-		{"qos=2", "", ""}, {"qos=x", "", ""}, {"retain=yes", "", ""}, {"messageExpiry=-1", "", ""}, {"messageExpiry=4294967296", "", ""}, {"responseTopic=a/%23", "", ""},
-		{"", "X-Amz-Mqtt5-User-Properties", "!"}, {"", "X-Amz-Mqtt5-User-Properties", b64(`{"k":"v"}`)}, {"", "X-Amz-Mqtt5-User-Properties", b64(`[{"k":1}]`)},
-		{"", "X-Amz-Mqtt5-Payload-Format-Indicator", "TEXT"}, {"", "X-Amz-Mqtt5-Correlation-Data", "!"},
+		{"qos=2", "", ""},
+		{"qos=x", "", ""},
+		{"retain=yes", "", ""},
+		{"messageExpiry=-1", "", ""},
+		{"messageExpiry=4294967296", "", ""},
+		{"responseTopic=a/%23", "", ""},
+		{"", "X-Amz-Mqtt5-User-Properties", "!"},
+		{"", "X-Amz-Mqtt5-User-Properties", b64(`{"k":"v"}`)},
+		{"", "X-Amz-Mqtt5-User-Properties", b64(`[{"k":1}]`)},
+		{"", "X-Amz-Mqtt5-Payload-Format-Indicator", "TEXT"},
+		{"", "X-Amz-Mqtt5-Correlation-Data", "!"},
 	} {
 		a := ask(t, s.DataPlane(), "POST", "/topics/t?"+bad.query, "p", "X-Test", "1", bad.header+"X", "", orTest(bad.header), bad.value)
 		require.Equal(t, 400, a.status, bad)
@@ -254,9 +262,18 @@ func TestAccess(t *testing.T) {
 	var asked []string
 	s = newStage(t, func(c *api.Config) { c.Authorizer = only{asked: &asked} })
 	for _, r := range [][2]string{
-		{"GET", "/things/a/shadow?name=b"}, {"POST", "/things/a/shadow"}, {"POST", "/topics/t%2F1?retain=true"}, {"GET", "/retainedMessage/t/1"}, {"GET", "/retainedMessage"},
-		{"DELETE", "/connections/c%2F1"}, {"POST", "/things/a"}, {"GET", "/things"}, {"GET", "/thing-groups/g"}, {"PUT", "/thing-groups/addThingToThingGroup"},
-		{"GET", "/tags?resourceArn=arn:aws:iot:local:000000000000:thinggroup/g"}, {"GET", "/api/things/shadow/ListNamedShadowsForThing/a"},
+		{"GET", "/things/a/shadow?name=b"},
+		{"POST", "/things/a/shadow"},
+		{"POST", "/topics/t%2F1?retain=true"},
+		{"GET", "/retainedMessage/t/1"},
+		{"GET", "/retainedMessage"},
+		{"DELETE", "/connections/c%2F1"},
+		{"POST", "/things/a"},
+		{"GET", "/things"},
+		{"GET", "/thing-groups/g"},
+		{"PUT", "/thing-groups/addThingToThingGroup"},
+		{"GET", "/tags?resourceArn=arn:aws:iot:local:000000000000:thinggroup/g"},
+		{"GET", "/api/things/shadow/ListNamedShadowsForThing/a"},
 	} {
 		ask(t, s.Handler(), r[0], r[1], "")
 	}
@@ -281,11 +298,22 @@ func TestPaths(t *testing.T) {
 		method, target string
 		status         int
 	}{
-		{s.Handler(), "GET", "/nothing", 404}, {s.Handler(), "GET", "/", 404}, {s.Handler(), "GET", "/things//shadow", 404}, {s.Handler(), "GET", "/things/../things", 404},
-		{s.Handler(), "GET", "/things/", 404}, {s.Handler(), "PUT", "/things/a", 405}, {s.Handler(), "PATCH", "/things/a/shadow", 405},
-		{s.DataPlane(), "GET", "/things/a", 404}, {s.ControlPlane(), "GET", "/things/a/shadow", 404}, {s.ControlPlane(), "POST", "/topics/a", 404},
-		{s.Handler(), "GET", "/things/shadow/shadow", 404}, {s.Handler(), "POST", "/things/shadow", 200}, {s.Handler(), "GET", "/things/shadow", 200},
-		{s.Handler(), "POST", "/thing-groups/addThingToThingGroup", 200}, {s.Handler(), "GET", "/things/a%3Ab", 404}, {s.Handler(), "GET", "/things/a%2Fb", 400},
+		{s.Handler(), "GET", "/nothing", 404},
+		{s.Handler(), "GET", "/", 404},
+		{s.Handler(), "GET", "/things//shadow", 404},
+		{s.Handler(), "GET", "/things/../things", 404},
+		{s.Handler(), "GET", "/things/", 404},
+		{s.Handler(), "PUT", "/things/a", 405},
+		{s.Handler(), "PATCH", "/things/a/shadow", 405},
+		{s.DataPlane(), "GET", "/things/a", 404},
+		{s.ControlPlane(), "GET", "/things/a/shadow", 404},
+		{s.ControlPlane(), "POST", "/topics/a", 404},
+		{s.Handler(), "GET", "/things/shadow/shadow", 404},
+		{s.Handler(), "POST", "/things/shadow", 200},
+		{s.Handler(), "GET", "/things/shadow", 200},
+		{s.Handler(), "POST", "/thing-groups/addThingToThingGroup", 200},
+		{s.Handler(), "GET", "/things/a%3Ab", 404},
+		{s.Handler(), "GET", "/things/a%2Fb", 400},
 		{s.Handler(), "GET", "/things/a/shadow?name=", 400},
 	} {
 		a := ask(t, c.h, c.method, c.target, "")
@@ -332,10 +360,17 @@ func TestBodies(t *testing.T) {
 // a request id.
 func FuzzRequests(f *testing.F) {
 	for _, seed := range [][3]string{
-		{"POST", "/topics/a%2Fb?qos=1", "x"}, {"GET", "/things/a/shadow?name=b", ""}, {"POST", "/things/a/shadow", `{"state":{"desired":{"a":null}}}`},
-		{"POST", "/things/a", `{"attributePayload":{"attributes":{"a":"b"}}}`}, {"PATCH", "/things/a", `{"expectedVersion":1}`}, {"GET", "/things?maxResults=1&nextToken=x", ""},
-		{"POST", "/indices/search", `{"queryString":"a:b"}`}, {"PUT", "/thing-groups/addThingToThingGroup", `{"thingName":"a"}`}, {"POST", "/indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"REGISTRY"}}`},
-		{"GET", "/retainedMessage/%zz", ""}, {"DELETE", "/connections/%2F", ""},
+		{"POST", "/topics/a%2Fb?qos=1", "x"},
+		{"GET", "/things/a/shadow?name=b", ""},
+		{"POST", "/things/a/shadow", `{"state":{"desired":{"a":null}}}`},
+		{"POST", "/things/a", `{"attributePayload":{"attributes":{"a":"b"}}}`},
+		{"PATCH", "/things/a", `{"expectedVersion":1}`},
+		{"GET", "/things?maxResults=1&nextToken=x", ""},
+		{"POST", "/indices/search", `{"queryString":"a:b"}`},
+		{"PUT", "/thing-groups/addThingToThingGroup", `{"thingName":"a"}`},
+		{"POST", "/indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"REGISTRY"}}`},
+		{"GET", "/retainedMessage/%zz", ""},
+		{"DELETE", "/connections/%2F", ""},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}

@@ -42,12 +42,12 @@ func input[T any](c *call) (in T, err error) {
 
 // wireName is what callers call a kind of Go's.
 func wireName(kind string) string {
-	switch {
-	case kind == "struct" || kind == "map":
+	switch kind {
+	case "struct", "map":
 		return "an object"
-	case kind == "slice":
+	case "slice":
 		return "an array"
-	case kind == "string" || kind == "bool":
+	case "string", "bool":
 		return "a " + kind
 	default:
 		return "a number"

@@ -136,7 +136,8 @@ func describeGroup(c *call) error {
 		Status       string          `json:"status,omitempty"`
 	}{
 		g.Name, g.ID, c.cfg.Registry.GroupARN(g.Name), g.Version, properties,
-		groupMetadata{g.Parent, groupRefs(g.RootToParent), seconds(g.Created)}, g.Index, g.Query, g.QueryVersion, g.Status,
+		groupMetadata{g.Parent, groupRefs(g.RootToParent), seconds(g.Created)},
+		g.Index, g.Query, g.QueryVersion, g.Status,
 	})
 }
 

@@ -207,8 +207,11 @@ func (c *call) allow(action auth.Action, resource string) error {
 
 // kinds are the path parameters that name a resource, with the type of the resource.
 var kinds = []struct{ param, kind string }{
-	{"thingName", "thing/"}, {"thingTypeName", "thingtype/"}, {"thingGroupName", "thinggroup/"},
-	{"billingGroupName", "billinggroup/"}, {"indexName", "index/"},
+	{"thingName", "thing/"},
+	{"thingTypeName", "thingtype/"},
+	{"thingGroupName", "thinggroup/"},
+	{"billingGroupName", "billinggroup/"},
+	{"indexName", "index/"},
 }
 
 // resource is what a policy names: the resource's part of its ARN.
