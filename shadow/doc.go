@@ -16,7 +16,7 @@
 // keeps the time of every value, computes what desired has and reported lacks, and
 // answers. A [Store] only keeps documents; [NewMemory] is the default, and package
 // shadowtest checks others. What the service has to say goes to a [Publisher], which
-// package thinghub makes a route into the hub.
+// package thinghub makes the way into the hub.
 //
 // # Requests
 //

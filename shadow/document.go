@@ -14,8 +14,8 @@ type Document struct {
 	// Desired and Reported are the two sides: JSON objects as compact as the service
 	// wrote them, nil when the side has no keys.
 	Desired, Reported []byte
-	// DesiredTimes and ReportedTimes say when each value was last set.
-	DesiredTimes, ReportedTimes Times
+	// DesiredMeta and ReportedMeta say among others when each value was last set.
+	DesiredMeta, ReportedMeta Meta
 	// Updated is when this version was made.
 	Updated time.Time
 	// DeletedUntil is not zero in what Load returns of a deleted shadow: until then
@@ -55,12 +55,12 @@ func (d Document) Side(s Side) []byte {
 	return d.Reported
 }
 
-// Times returns the times of one side.
-func (d Document) Times(s Side) Times {
+// Meta returns what belongs to one side.
+func (d Document) Meta(s Side) Meta {
 	if s == Desired {
-		return d.DesiredTimes
+		return d.DesiredMeta
 	}
-	return d.ReportedTimes
+	return d.ReportedMeta
 }
 
 // AppendState appends {"desired":…,"reported":…} without the sides that are absent.

@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func (s *Service) Apply(d Document, payload []byte, now int64) (a Applied, err e
 		return a, err
 	}
 	w.merge(&w.request, now)
-	a.Document = w.document(d.Version+1, time.Unix(now, 0))
+	a.Document = w.document(d, d.Version+1, time.Unix(now, 0))
 	if w.diff(w.merged) {
 		a.Delta = bytes.Clone(w.appendDeltaMessage(nil, a.Document.Version, now))
 	}
@@ -46,8 +47,18 @@ func Valid(text []byte) (valid, duplicate bool) {
 // EqualNumbers compares JSON numbers by value.
 func EqualNumbers(a, b []byte) bool { return equalNumbers(a, b) }
 
-// Expand gives each of n values its time.
-func (t Times) Expand(n int) []int64 { return t.expand(nil, n, -1) }
+// Shapes compares the tree that the shape of a side makes with that of its text.
+func Shapes(text []byte, m Meta) (known, read any, ok bool) {
+	w := newWork()
+	defer w.free()
+	shape, _ := m.split()
+	ok = w.scanner.shaped(&w.hooked, text, shape)
+	w.scanner.read(&w.tree, text, &w.clean, deepest+1)
+	for i := range w.tree.nodes {
+		w.tree.nodes[i].flags = 0
+	}
+	return slices.Clone(w.hooked.nodes), slices.Clone(w.tree.nodes), ok
+}
 
 // Debts is how many things the rate limit remembers, Flights how many clients have
 // requests in flight.

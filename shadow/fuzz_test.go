@@ -224,3 +224,37 @@ func FuzzHandle(f *testing.F) {
 		}
 	})
 }
+
+// FuzzShape gives documents shapes that are not theirs, and checks those that are.
+func FuzzShape(f *testing.F) {
+	f.Add([]byte(`{"state":{"desired":{"a":1,"b":{"c":[1,{"d":"x"},[],{}]},"`+strings.Repeat("k", 40)+`":null}}}`), []byte{4, 6, 1, 11, 1, 1, 5})
+	f.Add([]byte(`{"state":{"desired":{"":"`+strings.Repeat("v", 300)+`"}}}`), []byte{6, 6, 200, 1, 11, 1, 1, 5})
+	svc, err := shadow.New(shadow.Config{})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, payload, meta []byte) {
+		got, err := svc.Apply(shadow.Document{}, payload, 1000)
+		if err != nil {
+			return
+		}
+		d := got.Document
+		for _, side := range []shadow.Side{shadow.Desired, shadow.Reported} {
+			if text := d.Side(side); text != nil {
+				known, read, ok := shadow.Shapes(text, d.Meta(side))
+				require.True(t, ok, "%q", text)
+				require.Equal(t, read, known, "%q", text)
+			}
+		}
+		d.DesiredMeta = meta
+		requireSafe(t, svc, d)
+		d.Desired, d.DesiredMeta = payload, got.Document.DesiredMeta
+		requireSafe(t, svc, d)
+	})
+}
+
+// requireSafe works with a document that may be damaged.
+func requireSafe(t *testing.T, svc *shadow.Service, d shadow.Document) {
+	t.Helper()
+	_, _ = svc.Apply(d, []byte(`{"state":{"desired":{"a":{"b":1}},"reported":{"a":1e2}}}`), 1001)
+	_ = d.AppendDelta(nil)
+	_ = d.AppendMetadata(nil)
+}

@@ -122,7 +122,7 @@ func TestUpdatesAgreeWithModel(t *testing.T) {
 	t.Parallel()
 	svc, err := shadow.New(shadow.Config{})
 	require.NoError(t, err)
-	for seed := range uint64(15) {
+	for seed := range uint64(10) {
 		make := maker{rand.New(rand.NewPCG(seed, 7))}
 		var d shadow.Document
 		m := modelDoc{state: object{}, meta: object{}}
@@ -245,7 +245,7 @@ func TestVersionsAreGaplessAndLinear(t *testing.T) {
 
 func TestManyShadowsAtOnce(t *testing.T) {
 	t.Parallel()
-	const things, rounds, workers = 100_000, 3, 8
+	const things, rounds, workers = 100_000, 2, 8
 	svc, err := shadow.New(shadow.Config{})
 	require.NoError(t, err)
 	var wg sync.WaitGroup

@@ -111,13 +111,17 @@ func TestTimesOfValues(t *testing.T) {
 		require.NoError(t, err)
 		at := func(n int64) string { return fmt.Sprintf(`{"timestamp":%d}`, start+n) }
 		require.JSONEq(t, `{"desired":{"a":`+at(1)+`,"o":{"n":`+at(1)+`,"y":[]},"e":{},"b":`+at(2)+`},"reported":{"r":`+at(1)+`}}`, string(v.AppendMetadata(nil)))
-		require.Len(t, v.Times(shadow.Desired), 12, "two runs of times")
 		var all []int64
-		for s := range v.DesiredTimes.All() {
+		for s := range v.Meta(shadow.Desired).Times() {
 			all = append(all, s-start)
 		}
 		require.Equal(t, []int64{1, 1, 2}, all)
-		require.Equal(t, shadow.Times(nil), shadow.Document{}.Times(shadow.Reported))
+		for range v.ReportedMeta.Times() {
+			break
+		}
+		for range (shadow.Document{}).Meta(shadow.Reported).Times() {
+			require.Fail(t, "no side has no times")
+		}
 	})
 }
 
@@ -265,13 +269,13 @@ func TestRateLimitForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, shadow.Config{})
-		for i := range 50_000 {
+		for i := range 20_000 {
 			if i%1000 == 0 {
 				time.Sleep(time.Second)
 			}
 			r.send(t, fmt.Sprintf("$aws/things/t%d/shadow/get", i), "")
 		}
-		require.Less(t, r.svc.Debts(), 15_000)
+		require.Less(t, r.svc.Debts(), 8_000)
 		require.Zero(t, r.svc.Flights())
 	})
 }

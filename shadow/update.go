@@ -87,7 +87,7 @@ func (s *Service) update(
 		if err := s.validate(ctx, w, k); err != nil {
 			return Document{}, err
 		}
-		d := w.document(old.Version+1, now)
+		d := w.document(old, old.Version+1, now)
 		err = s.cfg.Store.Save(ctx, k, d)
 		if isStale(err) && try < tries && ctx.Err() == nil {
 			continue

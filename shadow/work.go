@@ -1,6 +1,8 @@
 package shadow
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -36,6 +38,7 @@ type work struct {
 	matches     []uint32 // by node of an old section: the node of the request with the same key
 
 	deltaState, deltaMeta []byte
+	shape                 []byte
 	message               []byte // for everything but accepted
 	accepted              []byte
 	stamped               [2]span // the metadata of the request's sides in accepted
@@ -84,34 +87,47 @@ func (w *work) load(d Document) error {
 		if len(text) == 0 {
 			continue
 		}
-		if !w.scanner.read(&s.tree, text, &s.text, deepest+1) || s.tree.nodes[0].kind != kindObject {
-			s.reset()
-			return fmt.Errorf("the stored %s is not a JSON object", side)
-		}
-		if w.scanner.duplicate {
-			s.reset()
-			return fmt.Errorf("the stored %s has a key twice", side)
+		shape, runs := d.Meta(side).split()
+		if !w.scanner.shaped(&s.tree, text, shape) {
+			if err := w.scanner.section(s, text); err != nil {
+				s.reset()
+				return fmt.Errorf("the stored %s %w", side, err)
+			}
 		}
 		if s.tree.nodes[0].count == 0 {
 			s.reset()
 			continue
 		}
-		s.times = d.Times(side).expand(s.times, int(s.tree.leaves), d.Updated.Unix())
+		s.times = expandTimes(s.times, runs, int(s.tree.leaves), d.Updated.Unix())
 	}
 	return nil
 }
 
-// document makes what is stored of w.merged, in memory of its own.
-func (w *work) document(version int64, now time.Time) Document {
+// section reads a side that somebody else has written.
+func (s *scanner) section(to *section, text []byte) error {
+	switch {
+	case !s.read(&to.tree, text, &to.text, deepest+1), to.tree.nodes[0].kind != kindObject:
+		return errors.New("is not a JSON object")
+	case s.duplicate:
+		return errors.New("has a key twice")
+	}
+	return nil
+}
+
+// document makes what is stored of w.merged, in memory of its own. Of a side that
+// is as before it takes the meta of old.
+func (w *work) document(old Document, version int64, now time.Time) Document {
 	d := Document{Version: version, Updated: now}
 	w.message = w.message[:0]
+	var ends [2]int
 	for _, side := range [...]Side{Desired, Reported} {
-		w.message = appendTimes(w.message, w.merged[side].times)
-		if side == Desired {
-			d.DesiredTimes = w.message
+		if s := w.merged[side]; s == w.old[side] {
+			w.message = append(w.message, old.Meta(side)...)
+		} else if !s.tree.empty() {
+			w.message = w.appendMeta(w.message, s)
 		}
+		ends[side] = len(w.message)
 	}
-	split := len(d.DesiredTimes)
 	desired, reported := w.merged[Desired].tree.text, w.merged[Reported].tree.text
 	all := make([]byte, 0, len(desired)+len(reported)+len(w.message))
 	cut := func(part []byte) []byte {
@@ -123,6 +139,12 @@ func (w *work) document(version int64, now time.Time) Document {
 		return all[from:len(all):len(all)]
 	}
 	d.Desired, d.Reported = cut(desired), cut(reported)
-	d.DesiredTimes, d.ReportedTimes = cut(w.message[:split]), cut(w.message[split:])
+	d.DesiredMeta, d.ReportedMeta = cut(w.message[:ends[Desired]]), cut(w.message[ends[Desired]:])
 	return d
+}
+
+func (w *work) appendMeta(dst []byte, s *section) []byte {
+	w.shape = appendShape(w.shape[:0], &s.tree)
+	dst = binary.AppendUvarint(dst, uint64(len(w.shape)))
+	return appendTimes(append(dst, w.shape...), s.times)
 }

@@ -31,8 +31,8 @@ func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
 		s := open(t)
 		for name, d := range map[string]shadow.Document{
 			"both":     document(1),
-			"desired":  {Version: 1, Desired: []byte(`{"a":"é\u0000\\"}`), DesiredTimes: shadow.Times{1, 2}, Updated: updated},
-			"reported": {Version: 1, Reported: []byte(`{"a":9007199254740993.0}`), ReportedTimes: shadow.Times{1, 200, 1}, Updated: updated},
+			"desired":  {Version: 1, Desired: []byte(`{"a":"é\u0000\\"}`), DesiredMeta: shadow.Meta{1, 2}, Updated: updated},
+			"reported": {Version: 1, Reported: []byte(`{"a":9007199254740993.0}`), ReportedMeta: shadow.Meta{1, 200, 1}, Updated: updated},
 			"neither":  {Version: 1, Updated: updated},
 			"large":    {Version: 1, Desired: bytes.Repeat([]byte("x"), 1<<20), Updated: updated},
 		} {
@@ -64,7 +64,7 @@ func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
 		require.NoError(t, s.Save(t.Context(), pump, document(2)))
 		require.NoError(t, s.Delete(t.Context(), pump, 2, soon()))
 		require.Equal(t, document(1).Desired, first.Desired)
-		require.Equal(t, document(1).ReportedTimes, first.ReportedTimes)
+		require.Equal(t, document(1).ReportedMeta, first.ReportedMeta)
 	})
 	t.Run("remembers the version of a deleted shadow", func(t *testing.T) {
 		s := open(t)
@@ -240,7 +240,7 @@ func soon() time.Time { return time.Now().Add(time.Hour) }
 func document(version int64) shadow.Document {
 	return shadow.Document{
 		Version: version, Desired: fmt.Appendf(nil, `{"v":%d}`, version), Reported: fmt.Appendf(nil, `{"v":-%d,"s":"<&>"}`, version),
-		DesiredTimes: shadow.Times{1, 5}, ReportedTimes: shadow.Times{2, byte(version)}, Updated: updated.Add(time.Duration(version) * time.Second),
+		DesiredMeta: shadow.Meta{1, 5}, ReportedMeta: shadow.Meta{2, byte(version)}, Updated: updated.Add(time.Duration(version) * time.Second),
 	}
 }
 
