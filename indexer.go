@@ -15,6 +15,9 @@ type indexer struct{ hub *Hub }
 
 // Changed is a hook of the shadows.
 func (x indexer) Changed(_ context.Context, c *shadow.Change) {
+	if !x.hub.registry.WantsShadow(c.Key.Name) {
+		return
+	}
 	var document []byte
 	if c.Kind == shadow.Updated {
 		var err error

@@ -12,6 +12,10 @@ type pull struct {
 	heard   map[string]bool // names of shadows
 }
 
+// WantsShadow reports whether the index holds shadows of a name: whether there is a
+// point in calling ShadowChanged. It is cheap.
+func (s *Service) WantsShadow(name string) bool { return s.fleet.wantsShadow(name) }
+
 // ShadowChanged tells that a shadow of a thing was changed, or deleted if document is
 // nil. name is empty for the classic shadow. The document is JSON with members
 // desired, reported, delta, metadata and version, and must not be changed afterwards.
