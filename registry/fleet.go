@@ -70,7 +70,6 @@ func (t *ThingIndexing) holdsShadow(name string) bool {
 type profile struct {
 	Thing
 	groups       []Group // static ones, sorted by name
-	billingGroup string
 	shadows      map[string][]byte
 	connectivity Connectivity
 }
