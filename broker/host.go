@@ -53,7 +53,7 @@ func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)
 		return nil, err
 	}
 	if !s.addHost(h) {
-		s.interest.remove(ctx, filter, "")
+		s.interest.remove(s.ctx, filter, "")
 		return nil, ErrClosed
 	}
 	h.mu.Lock()

@@ -22,9 +22,13 @@ type Broker interface {
 	Publish(ctx context.Context, m *Message) error
 	// Subscribe says that this hub wants what matches filter: once per filter, not
 	// once per client. group is the share name, empty for ordinary subscriptions.
-	// When it returns, matching messages published from then on arrive.
+	// When it returns, matching messages published from then on arrive. After an error
+	// it counts as not subscribed.
+	//
+	// Subscribe and Unsubscribe are called one at a time for a filter and group, many
+	// at once for different ones.
 	Subscribe(ctx context.Context, filter, group string) error
-	// Unsubscribe ends a Subscribe.
+	// Unsubscribe ends a Subscribe. It was ended whatever error is returned.
 	Unsubscribe(ctx context.Context, filter, group string) error
 	// Run hands arriving messages to deliver until ctx ends. group is empty for
 	// the ordinary subscribers, a share name for one member of that group, or
