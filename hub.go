@@ -98,7 +98,8 @@ func (h *Hub) Publish(ctx context.Context, name string, payload []byte) error {
 // MQTT 5 properties. m.Origin is set to the host; m is not kept.
 //
 // The error is [ErrClosed], the context's, that of [broker.Message.Validate], or the
-// one of the retained store or Broker ([broker.ReasonOf] tells its reason).
+// one of the retained store or Broker ([broker.ReasonOf] tells its reason). One that
+// wraps [broker.ErrNotRetained] means that the message was delivered all the same.
 func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("thinghub: publish: %w", err)

@@ -39,8 +39,12 @@ type Broker interface {
 // A Router is where the server hands every accepted message: publishes, wills and
 // its own. It usually ends in [Server.Publish].
 //
-// An error is what the publisher is told: its reason code goes into PUBACK or
-// PUBREC (see [ReasonOf]). m is valid until Route returns. Safe for concurrent use.
+// An error is what the publisher is told: with MQTT 5 its reason code goes into PUBACK
+// or PUBREC (see [ReasonOf]). With 3.1.1, which has no such answer, the message counts
+// as taken if the error is a refusal on purpose (NotAuthorized, TopicNameInvalid,
+// QuotaExceeded, PayloadFormatInvalid) or if it was delivered all the same (see
+// [ErrNotRetained]); otherwise the connection ends, so that the client sends the
+// message again. m is valid until Route returns. Safe for concurrent use.
 type Router interface {
 	Route(ctx context.Context, m *Message) error
 }
@@ -50,6 +54,12 @@ type Router interface {
 type RetainedStore interface {
 	// Put replaces the retained message of m.Topic. m is the store's to keep; it
 	// must not be modified. ErrRetainedFull when a bound is reached.
+	//
+	// When Put or Delete fails, the message is delivered to the subscribers all the
+	// same. MQTT 5 publishers are told the error's reason code; one that then publishes
+	// the message again has it delivered again, also with QoS 2. For 3.1.1 publishers
+	// it is a success; the failure is counted (Metrics.RefusedPublishes) and logged at
+	// debug level.
 	Put(ctx context.Context, m *Message) error
 	// Delete removes the retained message of topic; there may be none.
 	Delete(ctx context.Context, topic string) error
