@@ -137,16 +137,20 @@ func (h *Hub) Disconnect(clientID string, o broker.DisconnectOptions) error {
 func (h *Hub) Metrics() broker.Metrics { return h.server.Metrics() }
 
 // Shutdown ends the hub in good order: no new connections, DISCONNECT 0x8B to MQTT 5
-// clients, outboxes written out. When ctx ends first the rest is cut and ctx's error
-// returned. No goroutine of the hub is left when it returns.
+// clients, outboxes written out, wills published. No goroutine of the hub is left when
+// it returns nil. When ctx ends first the rest is cut and ctx's error returned, whoever
+// may still be waiting in code of the host's; see [broker.Server.Shutdown].
 func (h *Hub) Shutdown(ctx context.Context) error {
 	err := h.server.Shutdown(ctx)
 	h.cancel()
-	h.done.Wait()
+	if err == nil {
+		h.done.Wait()
+	}
 	return err
 }
 
-// Close ends the hub at once. Calling it again, or after Shutdown, is fine.
+// Close ends the hub at once and returns when no goroutine of it is left. Calling it
+// again, or after Shutdown, is fine.
 func (h *Hub) Close() error {
 	err := h.server.Close()
 	h.cancel()

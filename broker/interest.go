@@ -105,3 +105,8 @@ func (w *wish) take(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// unwish takes back interest.add.
+func (s *Server) unwish(filter, group string) {
+	s.shield("the Broker", func() { s.interest.remove(s.ctx, filter, group) })
+}
