@@ -78,7 +78,8 @@ type conn struct {
 
 	sess    atomic.Pointer[session]
 	phase   atomic.Uint32
-	last    atomic.Int64 // when something was received last, on the server's clock
+	busy    atomic.Bool  // what was received is being handled
+	last    atomic.Int64 // when something was received or waited for last, on the server's clock
 	expires atomic.Int64 // when the identity expires, 0 for never
 
 	out        *outbuf
@@ -127,8 +128,13 @@ func (c *conn) received(b *batch, p []byte) {
 	b.now = time.Now()
 	b.bytesIn += uint64(len(p))
 	c.last.Store(c.srv.since(b.now))
+	c.busy.Store(true)
 	c.feed(b, p)
 	c.breathe()
+	if c.drv.blocking() {
+		c.last.Store(c.srv.clock()) // what came meanwhile is not read yet
+	}
+	c.busy.Store(false)
 }
 
 // feed cuts p into packets and handles them in place. What is left of an incomplete
@@ -183,6 +189,7 @@ func (c *conn) proceed() {
 	b := c.srv.borrow()
 	defer b.done()
 	c.waiting = false
+	c.last.Store(c.srv.since(b.now)) // what came meanwhile is not read yet
 	in := c.in
 	c.in = nil
 	if c.phase.Load() == phaseClosed { // gone may have been before us
@@ -344,16 +351,17 @@ func (c *conn) due(now int64) {
 			c.close(refuse(MaximumConnectTime, "the credentials expired"))
 			return
 		}
-		if c.keepAlive > 0 && now >= c.last.Load()+int64(c.keepAlive) {
+		if last := c.last.Load(); c.keepAlive > 0 && now >= last+int64(c.keepAlive) {
 			s := c.lock()
-			alive := c.progress && c.held&holdOutbox != 0 // we do not read, but it does
+			// We do not read: because somebody decides, or because it reads first.
+			alive := c.busy.Load() || c.held&holdTurn != 0 || c.held&holdOutbox != 0 && c.progress
 			c.progress = false
 			s.unlock()
 			if !alive {
 				c.close(refuse(KeepAliveTimeout, "nothing received for %s", c.keepAlive))
 				return
 			}
-			c.last.Store(now)
+			c.last.CompareAndSwap(last, now)
 		}
 		c.rearm()
 	}

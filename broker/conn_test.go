@@ -66,3 +66,24 @@ type immediateRouter func(context.Context, *Message) error
 
 func (f immediateRouter) Route(ctx context.Context, m *Message) error { return f(ctx, m) }
 func (immediateRouter) Immediate() bool                               { return true }
+
+// On an event loop a connection rests while somebody decides; see also
+// TestKeepAlive_3_1_2_24_NotWhileDeciding.
+func TestKeepAlive_NotWhileResting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	d := r.connect(packet.V5, "c", func(p *packet.Connect) { p.KeepAlive = 10 })
+	ka := int64(d.c.keepAlive)
+	d.c.waiting = true
+	d.c.hold(holdTurn)
+	for i := range int64(5) {
+		d.c.due(d.c.last.Load() + ka + i)
+		require.Equal(t, phaseUp, d.c.phase.Load())
+	}
+	d.c.proceed()
+	require.Less(t, d.c.last.Load(), r.srv.clock())
+	d.c.due(d.c.last.Load() + ka - 1)
+	require.Equal(t, phaseUp, d.c.phase.Load())
+	d.c.due(d.c.last.Load() + ka)
+	require.Equal(t, phaseClosed, d.c.phase.Load())
+}
