@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
@@ -187,15 +186,4 @@ func (c *conn) setLimits(r *connectRequest) {
 	c.maxPacket = int(r.maxPacket)
 	c.outAliasMax = max(0, min(int(r.aliasMax), c.srv.cfg.MaxOutboundAliases))
 	c.quiet = r.quiet
-}
-
-// reauthorize replaces the identity of a live connection.
-func (c *conn) reauthorize(id *auth.Identity) {
-	c.id = id
-	at := int64(0)
-	if !id.Expires.IsZero() {
-		at = c.srv.since(id.Expires)
-	}
-	c.expires.Store(at)
-	c.rearm()
 }

@@ -2,12 +2,14 @@ package broker
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
@@ -86,4 +88,56 @@ func TestKeepAlive_NotWhileResting(t *testing.T) {
 	require.Equal(t, phaseUp, d.c.phase.Load())
 	d.c.due(d.c.last.Load() + ka)
 	require.Equal(t, phaseClosed, d.c.phase.Load())
+}
+
+// onceExchanger counts the exchanges that are open.
+type onceExchanger struct {
+	auth.InsecureAllowAll
+	open int
+}
+
+func (x *onceExchanger) Exchange(context.Context, *auth.Credentials) (auth.Exchange, error) {
+	x.open++
+	return x, nil
+}
+
+func (x *onceExchanger) Next(context.Context, []byte) ([]byte, *auth.Identity, error) {
+	return nil, nil, nil
+}
+func (x *onceExchanger) Close() { x.open-- }
+
+// posting is a driver whose goroutine is the test's.
+type posting struct {
+	nowhere
+	posts chan func()
+}
+
+func (d *posting) post(f func()) bool {
+	d.posts <- f
+	return true
+}
+
+// An exchange whose next step comes when the server ends is closed, once.
+func TestAuthExchange_StepWhenTheServerEnds(t *testing.T) {
+	t.Parallel()
+	x := &onceExchanger{}
+	srv, err := NewServer(Config{Authenticator: x, Authorizer: x, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	d := &posting{posts: make(chan func(), 1)}
+	d.c = srv.newConn(d)
+	b := newBatch(srv)
+	p := &packet.Connect{Version: packet.V5, CleanStart: true, ClientID: []byte("c")}
+	p.Props.SetAuthMethod([]byte("m"))
+	d.c.received(b, p.Append(nil, packet.V5))
+	(<-d.posts)()
+	require.Equal(t, phaseAuth, d.c.phase.Load())
+	require.Equal(t, 1, x.open)
+
+	require.NoError(t, srv.Close())
+	a := &packet.Auth{Code: byte(ContinueAuthentication)}
+	a.Props.SetAuthMethod([]byte("m"))
+	d.c.received(b, a.Append(nil, packet.V5))
+	require.Zero(t, x.open)
+	d.c.gone(ErrClosed)
+	require.Zero(t, x.open)
 }

@@ -136,7 +136,7 @@ func (c *conn) allowPublish(m *Message) error {
 		err = c.authz.Allow(auth.RetainPublish, m.Topic)
 	}
 	if err != nil {
-		c.srv.log.Debug("broker: publish denied", "client", m.Origin.ClientID, "topic", m.Topic, "err", err)
+		c.srv.logDenial(auth.Publish, m.Origin.ClientID, m.Topic, err)
 		return errNotAuthorized
 	}
 	return nil

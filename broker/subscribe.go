@@ -159,7 +159,7 @@ func (c *conn) subscribe(filter string, options byte, id uint32) (QoS, *subscrip
 	}
 	if c.authz != nil {
 		if err := c.authz.Allow(auth.Subscribe, filter); err != nil {
-			s.log.Debug("broker: subscribe denied", "client", c.conn.ClientID, "filter", filter, "err", err)
+			s.logDenial(auth.Subscribe, c.conn.ClientID, filter, err)
 			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
 		}
 	}
