@@ -342,6 +342,9 @@ func (c *conn) due(now int64) {
 	case phaseUp:
 		s := c.lock()
 		broken := c.broken
+		// Somebody decides, and what it sends is not read. This is looked at before
+		// last, which is set before it ends.
+		deciding := c.busy.Load() || c.held&holdTurn != 0
 		s.mu.Unlock()
 		if broken {
 			c.drv.close()
@@ -353,8 +356,7 @@ func (c *conn) due(now int64) {
 		}
 		if last := c.last.Load(); c.keepAlive > 0 && now >= last+int64(c.keepAlive) {
 			s := c.lock()
-			// We do not read: because somebody decides, or because it reads first.
-			alive := c.busy.Load() || c.held&holdTurn != 0 || c.held&holdOutbox != 0 && c.progress
+			alive := deciding || c.progress && c.held&holdOutbox != 0 // we do not read, but it does
 			c.progress = false
 			s.unlock()
 			if !alive {

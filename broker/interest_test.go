@@ -105,6 +105,7 @@ func TestInterest_SlowFilter(t *testing.T) {
 	third.wantSuback()
 	require.Equal(t, []string{"+ slow "}, b.list()[3:])
 	require.Equal(t, 2, s.srv.Wishes())
+	other.ping() // it is still there
 }
 
 // What concerns one filter arrives one at a time and in order: an end, then a begin.
