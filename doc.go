@@ -18,6 +18,18 @@
 // without any port through [Hub.Dial]. Package broker documents what the gateway
 // does with sessions, queues and limits.
 //
+// # Things and their shadows
+//
+// [Hub.Registry] keeps things, their types and groups, and searches them.
+// [Hub.Shadows] keeps what is wanted of each thing and what it is; [shadow.Of] makes a
+// Go type of it. Devices reach their shadows on $aws/things/{thing}/shadow/..., and who
+// came and went is published on $aws/events/....
+//
+// [Hub.DataPlane] and [Hub.ControlPlane] have the REST shapes of AWS IoT, so that SDKs
+// and command-line tools made for it work when their endpoint is set; [Hub.Handler] is
+// all of it. Who asks is for the Authenticator to find out, what they may do for the
+// Authorizer: the same two as over MQTT.
+//
 // # The host takes part
 //
 // [Hub.Publish] and [Hub.Subscribe] are the host's own way in and out; no network

@@ -3,12 +3,17 @@ package thinghub
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/internal/api"
+	"github.com/thinghub/thinghub/registry"
+	"github.com/thinghub/thinghub/shadow"
 )
 
 // ErrClosed is returned by the methods of a hub that was shut down or closed.
@@ -17,10 +22,13 @@ var ErrClosed = broker.ErrClosed
 // A Hub joins the rooms: gateway, registry, shadows, rules. Make it with [New]. All
 // methods are safe for concurrent use.
 type Hub struct {
-	server *broker.Server
-	log    *slog.Logger
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	server   *broker.Server
+	api      *api.API
+	registry *registry.Service
+	shadows  *shadow.Service
+	log      *slog.Logger
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
 }
 
 // New makes a hub and starts its background work. The error names the field of cfg
@@ -33,24 +41,44 @@ func New(cfg Config) (*Hub, error) {
 	if err := cfg.scope().Check(); err != nil {
 		return nil, fmt.Errorf("thinghub: Config.%w", err)
 	}
-	gateway, err := cfg.gateway()
-	if err != nil {
+	if err := h.join(&cfg); err != nil {
 		return nil, fmt.Errorf("thinghub: %w", err)
 	}
-	gateway.Router = router{h}
-	server, err := broker.NewServer(gateway)
-	if err != nil {
-		return nil, fmt.Errorf("thinghub: %w", err)
-	}
-	h.server = server
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.done.Go(func() {
-		if err := server.Run(ctx); err != nil {
+		if err := h.server.Run(ctx); err != nil {
 			h.log.Error("thinghub: the broker ended", "err", err)
 		}
 	})
 	return h, nil
+}
+
+// join makes the rooms, each before those that speak to it.
+func (h *Hub) join(cfg *Config) error {
+	shadows, err := cfg.shadows(h)
+	if err != nil {
+		return err
+	}
+	if h.shadows, err = shadow.New(shadows); err != nil {
+		return err
+	}
+	things, err := cfg.registry(h)
+	if err != nil {
+		return err
+	}
+	if h.registry, err = registry.New(things); err != nil {
+		return err
+	}
+	gateway, err := cfg.gateway(h)
+	if err != nil {
+		return err
+	}
+	if h.server, err = broker.NewServer(gateway); err != nil {
+		return err
+	}
+	h.api = api.New(cfg.api(h))
+	return nil
 }
 
 // Serve accepts MQTT connections from l until the hub or l is closed, and closes l.
@@ -65,12 +93,26 @@ func (h *Hub) ServeConn(nc net.Conn) error { return h.server.ServeConn(nc) }
 // "/mqtt".
 func (h *Hub) WebSocket() http.Handler { return h.server.WebSocket() }
 
-// Handler returns everything the hub serves over HTTP, each at its usual path: MQTT
-// over WebSocket at /mqtt.
+// DataPlane returns the handler of AWS IoT's data plane: publish, device shadows,
+// retained messages, connections. It is what SDKs call iotdata.
+func (h *Hub) DataPlane() http.Handler { return h.api.DataPlane() }
+
+// ControlPlane returns the handler of AWS IoT's control plane: things, their types and
+// groups, principals, tags, events, search.
+func (h *Hub) ControlPlane() http.Handler { return h.api.ControlPlane() }
+
+// Handler returns everything the hub serves over HTTP, each at its usual path: both
+// planes, and MQTT over WebSocket at /mqtt. Paths are matched as they came; give the
+// handler the whole server, or strip a prefix from the escaped path too.
 func (h *Hub) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/mqtt", h.WebSocket())
-	return mux
+	mqtt, planes := h.WebSocket(), h.api.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/mqtt" {
+			mqtt.ServeHTTP(w, r)
+			return
+		}
+		planes.ServeHTTP(w, r)
+	})
 }
 
 // Dial returns the client's end of an MQTT connection to the hub, without a port.
@@ -110,7 +152,15 @@ func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 	if h.server.Closed() {
 		return ErrClosed
 	}
-	return h.server.Route(ctx, m.As(broker.Origin{Source: broker.FromHost}))
+	m = m.As(broker.Origin{Source: broker.FromHost})
+	m.Received = time.Now()
+	return h.server.Route(ctx, m)
+}
+
+// Retained yields the retained messages whose topics match filter, in no order. They
+// must not be modified. An error is that of the filter or of the store, and ends it.
+func (h *Hub) Retained(ctx context.Context, filter string) iter.Seq2[*Message, error] {
+	return h.server.Retained(ctx, filter)
 }
 
 // Subscribe calls fn for every message that matches filter, retained ones first, in
@@ -119,6 +169,14 @@ func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 func (h *Hub) Subscribe(ctx context.Context, filter string, fn func(*Message)) (stop func(), err error) {
 	return h.server.Subscribe(ctx, filter, fn)
 }
+
+// Registry returns the hub's things, their types and groups, with search over them,
+// their shadows and connections.
+func (h *Hub) Registry() *registry.Service { return h.registry }
+
+// Shadows returns the hub's device shadows. Devices reach them on the topics
+// $aws/things/{thing}/shadow/...; what the host changes is published there too.
+func (h *Hub) Shadows() *shadow.Service { return h.shadows }
 
 // Clients returns a snapshot of the connected clients, in no order.
 func (h *Hub) Clients() []broker.ClientInfo { return h.server.Clients() }

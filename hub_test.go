@@ -257,7 +257,7 @@ func TestClientsAndDisconnect(t *testing.T) {
 	require.Equal(t, byte(broker.AdministrativeAction), (<-told).ReasonCode)
 	will := status.Next(t.Context())
 	require.Equal(t, "lost", string(will.Payload))
-	require.Equal(t, broker.Origin{Source: broker.FromWill, ClientID: "pump-1"}, will.Origin)
+	require.Equal(t, broker.Origin{Source: broker.FromWill, ClientID: "pump-1", Principal: "alice"}, will.Origin)
 	require.Empty(t, hub.Clients())
 	require.ErrorIs(t, hub.Disconnect("pump-1", broker.DisconnectOptions{}), broker.ErrNotConnected)
 }
@@ -396,4 +396,28 @@ func publish(t testing.TB, c *paho.Client, topic, payload string) {
 	t.Helper()
 	_, err := c.Publish(t.Context(), &paho.Publish{Topic: topic, Payload: []byte(payload), QoS: 1})
 	require.NoError(t, err)
+}
+
+func TestRetainedOfTheHub(t *testing.T) {
+	t.Parallel()
+	hub := hubtest.New(t)
+	before := time.Now()
+	for _, name := range []string{"a/1", "a/2", "b"} {
+		require.NoError(t, hub.PublishMessage(t.Context(), &thinghub.Message{Topic: name, Payload: []byte(name), Retain: true}))
+	}
+	got := map[string]bool{}
+	for m, err := range hub.Retained(t.Context(), "a/+") {
+		require.NoError(t, err)
+		require.False(t, m.Received.Before(before))
+		got[m.Topic] = true
+	}
+	require.Equal(t, map[string]bool{"a/1": true, "a/2": true}, got)
+	for _, err := range hub.Retained(t.Context(), "#") {
+		require.NoError(t, err)
+		break
+	}
+	for m, err := range hub.Retained(t.Context(), "a/#/b") {
+		require.Nil(t, m)
+		require.ErrorContains(t, err, "a/#/b")
+	}
 }

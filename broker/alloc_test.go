@@ -118,7 +118,7 @@ func TestSizes(t *testing.T) {
 		{"session", unsafe.Sizeof(session{}), 336},
 		{"subscription", unsafe.Sizeof(subscription{}), 48},
 		{"flight", unsafe.Sizeof(flight{}), 48},
-		{"Message", unsafe.Sizeof(Message{}), 216},
+		{"Message", unsafe.Sizeof(Message{}), 256},
 		{"loopDriver", unsafe.Sizeof(loopDriver{}), 80},
 	} {
 		t.Logf("%s: %d bytes", s.name, s.got)

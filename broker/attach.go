@@ -103,7 +103,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	sess.expireAt, sess.willAt = 0, 0
 	sess.will = r.will
 	if r.will != nil {
-		r.will.m.Origin.ClientID, r.will.authz = id, c.authz
+		r.will.m.Origin.ClientID, r.will.m.Origin.Principal, r.will.authz = id, c.id.Principal, c.authz
 	}
 	c.setLimits(r)
 	ka := r.keepAlive

@@ -91,7 +91,7 @@ type conn struct {
 	held       uint8 // why reading pauses, of the hold constants
 	progress   bool  // something was written since the last look at the keep alive
 	quiet      bool  // the client wants no reason strings on most packets
-	accepted   bool  // the hooks were told of it
+	accepted   bool  // it holds, or held until a take-over, a session
 	outAliases map[string]uint16
 
 	timerNode

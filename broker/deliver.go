@@ -3,6 +3,10 @@ package broker
 import (
 	"context"
 	"fmt"
+	"iter"
+	"time"
+
+	"github.com/thinghub/thinghub/internal/topic"
 )
 
 // Publish keeps m if it is retained and brings it to every hub that wants it. It is
@@ -32,6 +36,28 @@ func (s *Server) Publish(ctx context.Context, m *Message) error {
 		return fmt.Errorf("%w: %w", ErrNotRetained, unkept)
 	}
 	return nil
+}
+
+// Retained yields the retained messages whose topics match filter, in no order. They
+// must not be modified. An error is that of the filter or of the store, and ends it.
+func (s *Server) Retained(ctx context.Context, filter string) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		if err := topic.CheckFilter(filter); err != nil {
+			yield(nil, fmt.Errorf("broker: %w", err))
+			return
+		}
+		now := time.Now()
+		for m, err := range s.cfg.Retained.Match(ctx, filter) {
+			switch {
+			case err != nil:
+				yield(nil, fmt.Errorf("broker: retained messages: %w", err))
+				return
+			case m == nil || m.expired(now):
+			case !yield(m, nil):
+				return
+			}
+		}
+	}
 }
 
 // deliver is what the Broker calls for every message that concerns this hub.

@@ -117,6 +117,7 @@ func (c *conn) leave(cause error) (d departure) {
 	info := c.info
 	d = departure{srv: s, info: info, cause: cause, sess: sess, authz: c.authz}
 	s.count.connections.Add(-1)
+	s.leaving.Add(1) // until it is settled
 	if s.hooks.ofClients() {
 		s.herald.ended(info, func() { s.tellDisconnected(info, cause) })
 	}
@@ -155,6 +156,7 @@ func (d *departure) settle() {
 	if s == nil {
 		return
 	}
+	defer s.leaving.Add(-1)
 	if d.release != nil {
 		d.release()
 	}

@@ -42,6 +42,8 @@ type Origin struct {
 	Source Source
 	// ClientID is the publishing client, empty when there is none.
 	ClientID string
+	// Principal is who the publisher proved to be, empty when nobody asked.
+	Principal string
 	// Hops counts how often the message led to another one, against loops.
 	Hops uint8
 }
@@ -79,6 +81,9 @@ type Message struct {
 	Expires time.Time
 
 	Origin Origin
+	// Received is when the hub took the message in; zero before. It does not travel
+	// with it.
+	Received time.Time
 
 	user      []byte // user properties as on the wire
 	emptyType bool   // a Content Type was sent and is empty

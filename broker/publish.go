@@ -34,7 +34,7 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 		return refuse(PacketTooLarge, "payload of %d bytes, at most %d are accepted", len(p.Payload), cfg.MaxPayloadBytes)
 	}
 	m := &b.msg
-	*m = Message{Topic: stringOf(p.Topic), Payload: p.Payload, QoS: QoS(p.QoS), Retain: p.Retain, batch: b}
+	*m = Message{Topic: stringOf(p.Topic), Payload: p.Payload, QoS: QoS(p.QoS), Retain: p.Retain, Received: b.now, batch: b}
 	if !p.Props.Empty() {
 		if err := c.publishProperties(m, p, b.now); err != nil {
 			return err
@@ -43,7 +43,7 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 	if err := s.checkTopic(m.Topic); err != nil {
 		return err
 	}
-	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID}
+	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID, Principal: c.id.Principal}
 
 	if p.QoS == 2 {
 		again, err := c.receiveExactlyOnce(b, p.PacketID)

@@ -154,12 +154,13 @@ func (r *replayer) end() {
 
 // pull takes the next message from the store. mu is released meanwhile.
 func (s *session) pull(r *replayer, now time.Time) bool {
+	asker := r.to.asker
 	s.unlock()
 	var m *Message
 	var err error
 	ok := false
 	s.srv.shield("the store of retained messages", func() { m, err, ok = r.next() })
-	if c := r.to; ok && err == nil && m != nil && (m.expired(now) || c.asker != nil && !c.asker.mayReceive(m)) {
+	if ok && err == nil && m != nil && (m.expired(now) || asker != nil && !asker.mayReceive(m)) {
 		m = nil
 	}
 	if err != nil {

@@ -38,7 +38,8 @@ type Server struct {
 
 	ctx     context.Context // ends with Close; for work nobody else bounds
 	cancel  context.CancelFunc
-	closing atomic.Bool // Shutdown or Close began
+	closing atomic.Bool  // Shutdown or Close began
+	leaving atomic.Int64 // connections that are giving up their sessions
 	idle    chan struct{}
 
 	mu        sync.Mutex

@@ -374,9 +374,9 @@ func (s *session) askNext(c *conn) {
 		if f == nil || f.asked || f.state == wantPubcomp {
 			return
 		}
-		m, pid := f.m, f.pid
+		m, pid, asker := f.m, f.pid, c.asker
 		s.unlock()
-		allowed := m == nil || c.asker.mayReceive(m)
+		allowed := m == nil || asker.mayReceive(m)
 		s.mu.Lock()
 		if s.conn != c {
 			return // the answer was for the connection that is gone

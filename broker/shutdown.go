@@ -31,7 +31,7 @@ const (
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
 	conns := s.stopListening()
-	err := s.await(ctx, s.aside(func() { dismiss(conns) }), func() bool { return s.openConns() == 0 })
+	err := s.await(ctx, s.aside(func() { dismiss(conns) }), func() bool { return s.openConns() == 0 && s.leaving.Load() == 0 })
 	if err == nil {
 		err = s.await(ctx, nil, s.drainHosts)
 	}

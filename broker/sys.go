@@ -16,7 +16,7 @@ func (s *Server) sysTopics(ctx context.Context) {
 			return
 		}
 		last[name] = value
-		m := &Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true, Origin: Origin{Source: FromHub}}
+		m := &Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true, Origin: Origin{Source: FromHub}, Received: time.Now()}
 		if err := s.route(m); err != nil && ctx.Err() == nil {
 			s.log.Debug("broker: $SYS topic not published", "topic", m.Topic, "err", err)
 		}

@@ -57,8 +57,9 @@ func (m *Message) setProperties(p *packet.Properties) {
 func (s *Server) publishWill(w *will) {
 	defer s.rescue("a router or authorizer, called for a will")
 	m := &w.m
+	m.Received = time.Now()
 	if w.hasExp {
-		m.Expires = time.Now().Add(time.Duration(w.expiry) * time.Second)
+		m.Expires = m.Received.Add(time.Duration(w.expiry) * time.Second)
 	}
 	if z := w.authz; z != nil {
 		err := z.Allow(auth.Publish, m.Topic)

@@ -73,8 +73,6 @@ type Limits struct {
 	GroupDepth int
 	// GroupChildren is how many direct children a group may have. Default 100.
 	GroupChildren int
-	// GroupMembers is how many direct members a static group may have. Default none.
-	GroupMembers int
 	// DynamicGroups is how many dynamic groups there may be. Default 100.
 	DynamicGroups int
 	// BillingGroups is how many billing groups there may be. Default 20000.
@@ -85,8 +83,6 @@ type Limits struct {
 	PropagatingAttributes int
 	// Tags is how many tags a resource may have. Default 50.
 	Tags int
-	// QueryTerms is how many terms a query may have. Default 12.
-	QueryTerms int
 	// CustomFields is how many custom fields an index may have. Default 5.
 	CustomFields int
 	// NamedShadows is how many named shadows an index may hold. Default 10.
@@ -95,3 +91,37 @@ type Limits struct {
 	// be deleted. Default 5 minutes; negative: it may go at once.
 	TypeDeletionDelay time.Duration
 }
+
+// withDefaults returns the limits with nothing left at 0.
+func (l Limits) withDefaults() Limits {
+	for _, d := range [...]struct {
+		field *int
+		value int
+	}{
+		{&l.Attributes, 3},
+		{&l.TypedAttributes, 50},
+		{&l.AttributeBytes, 47 << 10},
+		{&l.GroupAttributes, 50},
+		{&l.GroupsPerThing, 10},
+		{&l.GroupDepth, 7},
+		{&l.GroupChildren, 100},
+		{&l.DynamicGroups, 100},
+		{&l.BillingGroups, 20000},
+		{&l.SearchableAttributes, 3},
+		{&l.PropagatingAttributes, 20},
+		{&l.Tags, 50},
+		{&l.CustomFields, 5},
+		{&l.NamedShadows, 10},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if l.TypeDeletionDelay == 0 {
+		l.TypeDeletionDelay = 5 * time.Minute
+	}
+	return l
+}
+
+// over reports whether n is more than a limit allows.
+func over(n, limit int) bool { return limit >= 0 && n > limit }

@@ -1,6 +1,11 @@
 package registry
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Kinds of failures. Every error of a [Service] that is the caller's doing is an
 // [*Error] of one of these kinds; test with errors.Is. A [Registry] returns
@@ -51,4 +56,55 @@ func (e *Error) Error() string { return "registry: " + e.Message }
 // Is matches the kind; an ErrDeleteConflict is an ErrInvalid too.
 func (e *Error) Is(target error) bool {
 	return target == e.Kind || (e.Kind == ErrDeleteConflict && target == ErrInvalid)
+}
+
+// invalid is the error of one field that breaks a rule of form. The text is that of
+// AWS, which tools show to people and tests look for.
+func invalid(field, value, want string) *Error {
+	value = shorten(value)
+	return &Error{
+		Kind: ErrInvalid, Field: field, Value: value, Want: want,
+		Message: "1 validation error detected: Value '" + value + "' at '" + field + "' failed to satisfy constraint: " + want,
+	}
+}
+
+// refused is the error of a request that is well formed but against the rules.
+func refused(format string, args ...any) *Error {
+	return &Error{Kind: ErrInvalid, Message: fmt.Sprintf(format, args...)}
+}
+
+func inUse(format string, args ...any) *Error {
+	return &Error{Kind: ErrDeleteConflict, Message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) *Error {
+	return &Error{Kind: ErrNotFound, Message: fmt.Sprintf(format, args...)}
+}
+
+func overLimit(format string, args ...any) *Error {
+	return &Error{Kind: ErrLimitExceeded, Message: fmt.Sprintf(format, args...)}
+}
+
+func exists(id, arn, format string, args ...any) *Error {
+	return &Error{Kind: ErrExists, Message: fmt.Sprintf(format, args...), ResourceID: id, ResourceARN: arn}
+}
+
+// checkVersion compares the version somebody expects with the one there is.
+func checkVersion(what, name string, expected *int64, version int64) error {
+	if expected == nil || *expected == version {
+		return nil
+	}
+	return &Error{
+		Kind: ErrVersion, Field: "expectedVersion", Value: strconv.FormatInt(*expected, 10), Want: strconv.FormatInt(version, 10),
+		Message: fmt.Sprintf("The version for %s %s does not match the expected version: expected %d, it is %d.", what, name, *expected, version),
+	}
+}
+
+// shorten keeps what somebody sent from filling logs and answers.
+func shorten(s string) string {
+	const most = 128
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -24,10 +24,10 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		things:        newTable(packThing, packedThing.unpack),
-		types:         newTable(same[Type], same[Type]),
-		groups:        newTable(same[Group], same[Group]),
+		types:         newTable(Type.clone, Type.clone),
+		groups:        newTable(Group.clone, Group.clone),
 		billingGroups: newTable(same[BillingGroup], same[BillingGroup]),
-		tags:          newTable(same[Tags], same[Tags]),
+		tags:          newTable(Tags.clone, Tags.clone),
 		settings:      newTable(same[Setting], same[Setting]),
 	}
 }

@@ -1,10 +1,13 @@
 package registry
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // The records of a [Registry]. A store keeps every field; the JSON form is theirs
-// to use. Maps and slices of a record are never changed after they were handed to a
-// store or came from one: change a copy.
+// to use.
 
 // A Thing is one device, or whatever else the host calls a thing.
 type Thing struct {
@@ -105,3 +108,20 @@ func (t Tags) Revision() int64 { return t.Version }
 
 // Revision returns the version; see [Versioned].
 func (s Setting) Revision() int64 { return s.Version }
+
+// clone returns a copy that shares nothing.
+func (t Type) clone() Type {
+	t.SearchableAttributes = slices.Clone(t.SearchableAttributes)
+	t.PropagatingAttributes = slices.Clone(t.PropagatingAttributes)
+	return t
+}
+
+func (g Group) clone() Group {
+	g.Attributes = maps.Clone(g.Attributes)
+	return g
+}
+
+func (t Tags) clone() Tags {
+	t.Values = maps.Clone(t.Values)
+	return t
+}

@@ -32,10 +32,11 @@ type Versioned interface {
 // A Table keeps records of one kind by name. Names are not empty; they may hold any
 // byte.
 type Table[T Versioned] interface {
-	// Get returns a record, or ErrNotFound.
+	// Get returns a record, or ErrNotFound. Its maps and slices are the caller's, so
+	// are those of List; empty ones may come back nil.
 	Get(ctx context.Context, name string) (T, error)
-	// Put stores v if the version stored now is was: 0 says that there must be
-	// none. Otherwise it changes nothing and returns ErrVersion, also if was is not
+	// Put stores v, without keeping its maps and slices, if the version stored now is
+	// was: 0 says that there must be none. Otherwise it changes nothing and returns ErrVersion, also if was is not
 	// 0 and there is none.
 	Put(ctx context.Context, name string, v T, was int64) error
 	// Delete removes the record if its version is was. Otherwise it changes nothing

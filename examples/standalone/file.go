@@ -16,6 +16,8 @@ import (
 type file struct {
 	dir              string
 	certificate      *tls.Certificate
+	account, region  string
+	things           []thing
 	users            users
 	webSocketOrigins []string
 }
@@ -23,7 +25,7 @@ type file struct {
 // later are the parts of the documented format that this release does not have. To
 // start without them could leave a hub more open than its file says.
 var later = []string{
-	"policies", "things", "certificateAuthorities", "certificates", "crl", "jwt", "oidc", "accessKeys", "rules",
+	"policies", "certificateAuthorities", "certificates", "crl", "jwt", "oidc", "accessKeys", "rules",
 }
 
 func readFile(name string) (*file, error) {
@@ -41,8 +43,12 @@ func readFile(name string) (*file, error) {
 // member takes over one part of the file.
 func (f *file) member(name string, value json.RawMessage) (err error) {
 	switch name {
-	case "account", "region":
-		_, err = text(name, value) // for what later releases put into resource names
+	case "account":
+		f.account, err = text(name, value)
+	case "region":
+		f.region, err = text(name, value)
+	case "things":
+		err = elements(name, value, f.addThing)
 	case "tls":
 		err = f.readTLS(value)
 	case "users":
@@ -60,7 +66,7 @@ func (f *file) member(name string, value json.RawMessage) (err error) {
 		if slices.Contains(later, name) {
 			return fmt.Errorf("%q is not supported by this release: remove it from the file", name)
 		}
-		err = fmt.Errorf("unknown name %q, expected tls, users, webSocketOrigins, account or region", name)
+		err = fmt.Errorf("unknown name %q, expected account, region, things, tls, users or webSocketOrigins", name)
 	}
 	return err
 }

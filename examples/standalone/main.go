@@ -50,10 +50,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	hub, err := newHub(o, f, log)
 	if err != nil {
-		fmt.Fprintln(stderr, "standalone: -set:", err)
+		fmt.Fprintln(stderr, "standalone: -set or -config:", err)
 		return 2
 	}
 	defer hub.Close()
+	if err := f.register(ctx, hub.Registry()); err != nil {
+		fmt.Fprintln(stderr, "standalone:", err)
+		return 2
+	}
 	if err := serve(ctx, hub, o, f, log, stdout); err != nil {
 		fmt.Fprintln(stderr, "standalone:", err)
 		return 1
@@ -62,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newHub(o *options, f *file, log *slog.Logger) (*thinghub.Hub, error) {
-	cfg := thinghub.Config{Gateway: o.limits, Logger: log}
+	cfg := thinghub.Config{Account: f.account, Region: f.region, Gateway: o.limits, Logger: log}
 	cfg.Gateway.WebSocketOrigins = f.webSocketOrigins
 	switch {
 	case o.anonymous != anonymousOff:

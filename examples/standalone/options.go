@@ -31,7 +31,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	fs := flag.NewFlagSet("standalone", flag.ContinueOnError)
 	fs.StringVar(&o.mqtt, "mqtt", "", "`address` for MQTT over TCP (default 127.0.0.1:1883 when no listener flag is given)")
 	fs.StringVar(&o.mqtts, "mqtts", "", "`address` for MQTT over TLS; needs tls in -config")
-	fs.StringVar(&o.http, "http", "", "`address` for HTTP: WebSocket at /mqtt, /metrics, /healthz")
+	fs.StringVar(&o.http, "http", "", "`address` for HTTP: WebSocket at /mqtt, data plane, control plane, /metrics, /healthz")
 	fs.StringVar(&o.https, "https", "", "`address` for the same over TLS; needs tls in -config")
 	fs.StringVar(&o.pprof, "pprof", "", "`address` for net/http/pprof")
 	fs.StringVar(&o.config, "config", "", "JSON `file`; relative names in it are relative to its folder")

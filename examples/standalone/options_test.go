@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 		{"no object", config("[]"), []string{"expected an object in braces"}},
 		{"syntax", config("{\n\"users\": [\n]]"), []string{"line 3", "invalid character"}},
 		{"more text", config("{}\n{}"), []string{"line 2", "more text"}},
-		{"unknown name", config(`{"Users": []}`), []string{`unknown name "Users"`, "expected tls, users"}},
+		{"unknown name", config(`{"Users": []}`), []string{`unknown name "Users"`, "expected account, region, things"}},
 		{"same name twice", config(`{"users": [], "users": []}`), []string{`"users" is there twice`}},
 		{"users of another type", config(`{"users": {"alice": "x"}}`), []string{"users is {", "expected a list"}},
 		{"null", config(`{"users": null}`), []string{"users is null, expected a list"}},
@@ -163,7 +163,7 @@ func TestRefusals(t *testing.T) {
 		{"bad origin", config(`{"webSocketOrigins": ["[x"]}`), []string{`webSocketOrigins[0] is "[x"`}},
 		{"account is a number", config(`{"account": 123456789012}`), []string{"account is 123456789012, expected a text in quotes"}},
 	}
-	for _, name := range []string{"policies", "things", "certificateAuthorities", "certificates", "crl", "jwt", "oidc", "accessKeys", "rules"} {
+	for _, name := range []string{"policies", "certificateAuthorities", "certificates", "crl", "jwt", "oidc", "accessKeys", "rules"} {
 		for _, value := range []string{"[]", "{}", `"x"`, "null", `[{"name": "x"}]`} {
 			tests = append(tests, struct {
 				name string

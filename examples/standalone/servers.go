@@ -116,13 +116,20 @@ func (f *file) tls(protocols ...string) *tls.Config {
 func handler(hub *thinghub.Hub) http.Handler {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collector{hub})
-	mux := http.NewServeMux()
-	mux.Handle("/", hub.Handler())
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	own := http.NewServeMux()
+	own.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	own.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	return mux
+	everything := hub.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/metrics", "/healthz":
+			own.ServeHTTP(w, r)
+		default: // not by way of a ServeMux, which would clean the topics in paths
+			everything.ServeHTTP(w, r)
+		}
+	})
 }
 
 func profiler() http.Handler {

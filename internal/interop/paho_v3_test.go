@@ -126,7 +126,7 @@ func TestPahoV3Transports(t *testing.T) {
 				m := host.next(t)
 				require.Equal(t, fmt.Sprint("up ", qos), string(m.Payload))
 				require.Equal(t, broker.QoS(qos), m.QoS)
-				require.Equal(t, broker.Origin{Source: broker.FromClient, ClientID: "c-" + name}, m.Origin)
+				require.Equal(t, broker.Origin{Source: broker.FromClient, ClientID: "c-" + name, Principal: "anonymous"}, m.Origin)
 			}
 			// From host to client, and from client to client: the lower QoS counts.
 			for granted := range byte(3) {

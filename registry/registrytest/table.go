@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,26 @@ func testTable[T registry.Versioned](t *testing.T, open func(t *testing.T) regis
 		require.ErrorIs(t, err, registry.ErrNotFound)
 		require.Empty(t, all(t, tab.List(ctx, "")))
 		require.NoError(t, tab.Put(ctx, "a", record("a", 1), 0), "a deleted name is free again")
+	})
+
+	t.Run("records are copies", func(t *testing.T) {
+		ctx := t.Context()
+		tab := table(open(t))
+		in := record("a", 1)
+		require.NoError(t, tab.Put(ctx, "a", in, 0))
+		spoil(&in)
+		got, err := tab.Get(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, record("a", 1), got, "Put must not keep what is the caller's")
+		spoil(&got)
+		for got, err := range tab.List(ctx, "") {
+			require.NoError(t, err)
+			require.Equal(t, record("a", 1), got, "Get must not return what is the store's")
+			spoil(&got)
+		}
+		got, err = tab.Get(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, record("a", 1), got, "List must not yield what is the store's")
 	})
 
 	t.Run("names and order", func(t *testing.T) {
@@ -174,4 +195,22 @@ func all[T any](t *testing.T, seq iter.Seq2[T, error]) []T {
 		got = append(got, v)
 	}
 	return got
+}
+
+// spoil changes everything in the maps and slices of a record.
+func spoil(record any) {
+	v := reflect.ValueOf(record).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Map:
+			for _, k := range f.MapKeys() {
+				f.SetMapIndex(k, reflect.ValueOf("spoiled"))
+			}
+		case reflect.Slice:
+			for j := range f.Len() {
+				f.Index(j).SetZero()
+			}
+		default:
+		}
+	}
 }

@@ -1,0 +1,63 @@
+// Package shadow keeps device shadows: for each thing a classic and any number of
+// named JSON documents with a desired and a reported side, as AWS IoT Core defines
+// them, down to the texts of its errors.
+//
+// Most programs use it through package thinghub, which joins it with the gateway
+// and the HTTP API. On its own:
+//
+//	svc, err := shadow.New(shadow.Config{})
+//	k := shadow.Key{Thing: "pump-1"}
+//	accepted, err := svc.Update(ctx, k, []byte(`{"state":{"desired":{"on":true}}}`), shadow.Requester{})
+//	view, err := svc.Get(ctx, k, shadow.Requester{})
+//
+// # Service and Store
+//
+// [Service] is the behaviour: it merges requests into documents, counts versions,
+// keeps the time of every value, computes what desired has and reported lacks, and
+// answers. A [Store] only keeps documents; [NewMemory] is the default, and package
+// shadowtest checks others. What the service has to say goes to a [Publisher], which
+// package thinghub makes the way into the hub.
+//
+// # Requests
+//
+// A request is {"state": {"desired": …, "reported": …}, "clientToken": …, "version":
+// …}. Objects merge key by key, null removes, arrays and scalars are replaced whole.
+// version, when given, must be the current one. Every accepted update makes the
+// version one higher, also when nothing changed; a deleted shadow's version goes on
+// for Config.DeleteMemory. clientToken comes back in every answer; the service never
+// makes one up.
+//
+// Over MQTT a request is a message on one of
+//
+//	$aws/things/{thing}/shadow/{get,update,delete}
+//	$aws/things/{thing}/shadow/name/{shadow}/{get,update,delete}
+//
+// which [Service.Handle] works; [Classify] tells such topics from those of answers.
+// An update is answered on …/update/delta (if desired and reported differ after it),
+// …/update/accepted and …/update/documents, in this order, because old device SDKs
+// drop a delta whose version they have seen already. What fails is answered on
+// …/rejected. [Service.Update] and [Service.Delete] publish the same messages when
+// they succeed, and return an [Error] and publish nothing when they fail.
+//
+// # JSON
+//
+// Documents are kept as text and changed without decoding them into Go values:
+// numbers keep their digits (26.500000 stays, 9007199254740993 is exact), keys may
+// hold any character, and order is kept. White space is dropped, and text is written
+// in one way only: what needs no escape has none, so that "a" and "\u0061" are the
+// same key and the same value. Values are compared by value for the delta: 1, 1.0
+// and 1e0 are equal, at any magnitude.
+//
+// A request with duplicate keys is refused as Invalid JSON, text that is not UTF-8
+// with code 415. Work and memory are linear in the size of request and document,
+// whatever is in them, and nesting is bounded before anything recurses.
+//
+// # Concurrency
+//
+// A Service may be used by many goroutines. Updates of one shadow happen one after
+// the other, their versions have no gaps, and their messages are published in the
+// order of versions: each update publishes under its shadow's lock. So neither a
+// [Publisher] nor a hook may wait for the service. Several services may share a
+// store: who comes second to a version works its request again on the newer
+// document.
+package shadow
