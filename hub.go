@@ -140,7 +140,8 @@ func (h *Hub) Publish(ctx context.Context, name string, payload []byte) error {
 // MQTT 5 properties. m.Origin is set to the host; m is not kept.
 //
 // The error is [ErrClosed], the context's, that of [broker.Message.Validate], or the
-// one of the retained store or Broker ([broker.ReasonOf] tells its reason).
+// one of the retained store or Broker ([broker.ReasonOf] tells its reason). One that
+// wraps [broker.ErrNotRetained] means that the message was delivered all the same.
 func (h *Hub) PublishMessage(ctx context.Context, m *Message) error {
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("thinghub: publish: %w", err)
@@ -194,16 +195,20 @@ func (h *Hub) Disconnect(clientID string, o broker.DisconnectOptions) error {
 func (h *Hub) Metrics() broker.Metrics { return h.server.Metrics() }
 
 // Shutdown ends the hub in good order: no new connections, DISCONNECT 0x8B to MQTT 5
-// clients, outboxes written out. When ctx ends first the rest is cut and ctx's error
-// returned. No goroutine of the hub is left when it returns.
+// clients, outboxes written out, wills published. No goroutine of the hub is left when
+// it returns nil. When ctx ends first the rest is cut and ctx's error returned, whoever
+// may still be waiting in code of the host's; see [broker.Server.Shutdown].
 func (h *Hub) Shutdown(ctx context.Context) error {
 	err := h.server.Shutdown(ctx)
 	h.cancel()
-	h.done.Wait()
+	if err == nil {
+		h.done.Wait()
+	}
 	return err
 }
 
-// Close ends the hub at once. Calling it again, or after Shutdown, is fine.
+// Close ends the hub at once and returns when no goroutine of it is left. Calling it
+// again, or after Shutdown, is fine.
 func (h *Hub) Close() error {
 	err := h.server.Close()
 	h.cancel()

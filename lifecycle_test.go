@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thinghub/thinghub"
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/hubtest"
 )
@@ -92,6 +93,26 @@ func TestShutdownIsBounded(t *testing.T) {
 			require.Equal(t, 100*time.Millisecond, time.Since(start))
 		})
 	})
+	t.Run("by its context, whoever does not heed his", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			gate := make(chan struct{})
+			hub, err := thinghub.New(thinghub.Config{Authenticator: deaf{gate}, Authorizer: auth.InsecureAllowAll{}})
+			require.NoError(t, err)
+			nc, err := hub.Dial(t.Context())
+			require.NoError(t, err)
+			_, err = nc.Write([]byte("\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01x"))
+			require.NoError(t, err)
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			require.ErrorIs(t, hub.Shutdown(ctx), context.DeadlineExceeded)
+			require.LessOrEqual(t, time.Since(start), 1200*time.Millisecond)
+			close(gate)
+			require.NoError(t, hub.Close())
+		})
+	})
 	t.Run("by the patience with one client", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -112,6 +133,14 @@ func TestShutdownIsBounded(t *testing.T) {
 			require.Zero(t, time.Since(start))
 		})
 	})
+}
+
+// deaf is an Authenticator that waits for its gate, whatever its context says.
+type deaf struct{ gate chan struct{} }
+
+func (d deaf) Authenticate(context.Context, *auth.Credentials) (*auth.Identity, error) {
+	<-d.gate
+	return nil, auth.ErrUnavailable
 }
 
 // deafClient connects, subscribes and then reads nothing any more.

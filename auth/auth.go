@@ -100,9 +100,10 @@ type Request struct {
 // An Authenticator says who somebody is.
 //
 // Authenticate returns the identity behind c. A refusal wraps one of
-// [ErrBadCredentials], [ErrNotAuthorized], [ErrBanned] or [ErrUnavailable]; any
-// other error counts as ErrUnavailable and is logged. It may wait; ctx ends with
-// the hub and after the host's connect timeout. Safe for concurrent use.
+// [ErrBadCredentials], [ErrNotAuthorized] or [ErrBanned], or an MQTT reason code
+// (broker.ReasonCode). Any other error counts as [ErrUnavailable]; both are logged as
+// warnings, refusals at debug level. It may wait; ctx ends with the hub and after the
+// host's connect timeout. Safe for concurrent use.
 type Authenticator interface {
 	Authenticate(ctx context.Context, c *Credentials) (*Identity, error)
 }
@@ -132,22 +133,28 @@ type Exchange interface {
 	// and the data leaves with CONNACK (or the closing AUTH of a
 	// re-authentication). A refusal is an error as of Authenticate.
 	Next(ctx context.Context, data []byte) (reply []byte, id *Identity, err error)
-	// Close releases what the exchange holds. It is called exactly once.
+	// Close releases what the exchange holds. It is called exactly once, also when the
+	// client leaves or the hub ends in the middle, and never while Next runs.
 	Close()
 }
 
 // An Authorizer decides what an identity may do.
 //
 // Authorize returns nil to allow, or an error that wraps [ErrDenied] (usually a
-// *[Denied]). Any other error denies as well and is logged. Safe for concurrent
-// use.
+// *[Denied]). Any other error denies as well and is logged as a warning, except for
+// Receive, which is asked for every delivery and whose refusals are only counted. Safe
+// for concurrent use.
 type Authorizer interface {
 	Authorize(ctx context.Context, id *Identity, r *Request) error
 }
 
-// An Opener is an Authorizer that can prepare for a connection. Open is called
-// once, after Authorize allowed Connect; ctx ends with the connect timeout. A nil
-// Session without an error refuses the connection.
+// An Opener is an Authorizer that can prepare for a connection. Open is called after
+// Authorize allowed Connect; ctx ends with the connect timeout. A nil Session without
+// an error refuses the connection.
+//
+// Both are called again when an MQTT 5 client has authenticated again, with its new
+// identity, which has the same principal. The new session takes the place of the old
+// one, which is closed; a refusal ends the connection (Not authorized).
 type Opener interface {
 	Authorizer
 	Open(ctx context.Context, id *Identity, c *Conn) (Session, error)
@@ -158,7 +165,7 @@ type Opener interface {
 // Allow is called for every message: it must not wait, must not keep resource
 // (which may point into a network buffer) and should not allocate. It is called
 // by many goroutines at once, and also after Close: for messages on their way, and
-// for a will that waits for its delay.
+// for a will that waits for its delay. Close is called exactly once.
 type Session interface {
 	Allow(a Action, resource string) error
 	Close()

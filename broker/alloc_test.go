@@ -114,7 +114,7 @@ func TestSizes(t *testing.T) {
 		name       string
 		got, limit uintptr
 	}{
-		{"conn", unsafe.Sizeof(conn{}), 288},
+		{"conn", unsafe.Sizeof(conn{}), 272},
 		{"session", unsafe.Sizeof(session{}), 336},
 		{"subscription", unsafe.Sizeof(subscription{}), 48},
 		{"flight", unsafe.Sizeof(flight{}), 48},

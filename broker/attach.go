@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
@@ -187,26 +186,4 @@ func (c *conn) setLimits(r *connectRequest) {
 	c.maxPacket = int(r.maxPacket)
 	c.outAliasMax = max(0, min(int(r.aliasMax), c.srv.cfg.MaxOutboundAliases))
 	c.quiet = r.quiet
-}
-
-// reauthorize gives a live connection a new identity of the same principal and what
-// comes with it. The former grant is left in g.
-func (c *conn) reauthorize(id *auth.Identity, g *grant) {
-	s := c.lock()
-	if c.accepted {
-		was := grant{c.authz, c.asker}
-		c.authz, c.asker = g.authz, g.asker
-		if s.will != nil && s.conn == c {
-			s.will.authz = g.authz
-		}
-		*g = was
-	}
-	s.unlock()
-	c.id = id
-	at := int64(0)
-	if !id.Expires.IsZero() {
-		at = c.srv.since(id.Expires)
-	}
-	c.expires.Store(at)
-	c.rearm()
 }

@@ -22,10 +22,6 @@ const (
 // linger is how long a connection that we close may take to read our last words.
 const linger = time.Second
 
-// handling, as the time of the last packet, says that one is being handled by seams
-// that may wait: the client cannot be blamed for silence.
-const handling = int64(1) << 62
-
 // turnBudget is how many deliveries a connection may cause before others get their
 // turn on an event loop; readAhead is what may arrive before a pause takes effect.
 const (
@@ -82,7 +78,8 @@ type conn struct {
 
 	sess    atomic.Pointer[session]
 	phase   atomic.Uint32
-	last    atomic.Int64 // when something was received last, on the server's clock
+	busy    atomic.Bool  // what was received is being handled
+	last    atomic.Int64 // when something was received or waited for last, on the server's clock
 	expires atomic.Int64 // when the identity expires, 0 for never
 
 	out        *outbuf
@@ -130,16 +127,14 @@ func (c *conn) received(b *batch, p []byte) {
 	defer c.recovered()
 	b.now = time.Now()
 	b.bytesIn += uint64(len(p))
-	if c.srv.slow {
-		c.last.Store(handling)
-	} else {
-		c.last.Store(c.srv.since(b.now))
-	}
+	c.last.Store(c.srv.since(b.now))
+	c.busy.Store(true)
 	c.feed(b, p)
 	c.breathe()
-	if c.srv.slow {
-		c.last.Store(c.srv.clock())
+	if c.drv.blocking() {
+		c.last.Store(c.srv.clock()) // what came meanwhile is not read yet
 	}
+	c.busy.Store(false)
 }
 
 // feed cuts p into packets and handles them in place. What is left of an incomplete
@@ -194,6 +189,7 @@ func (c *conn) proceed() {
 	b := c.srv.borrow()
 	defer b.done()
 	c.waiting = false
+	c.last.Store(c.srv.since(b.now)) // what came meanwhile is not read yet
 	in := c.in
 	c.in = nil
 	if c.phase.Load() == phaseClosed { // gone may have been before us
@@ -346,6 +342,9 @@ func (c *conn) due(now int64) {
 	case phaseUp:
 		s := c.lock()
 		broken := c.broken
+		// Somebody decides, and what it sends is not read. This is looked at before
+		// last, which is set before it ends.
+		deciding := c.busy.Load() || c.held&holdTurn != 0
 		s.mu.Unlock()
 		if broken {
 			c.drv.close()
@@ -355,17 +354,16 @@ func (c *conn) due(now int64) {
 			c.close(refuse(MaximumConnectTime, "the credentials expired"))
 			return
 		}
-		if c.keepAlive > 0 && now >= c.last.Load()+int64(c.keepAlive) {
+		if last := c.last.Load(); c.keepAlive > 0 && now >= last+int64(c.keepAlive) {
 			s := c.lock()
-			// It is we who do not read: somebody is deciding, or it reads slowly.
-			alive := c.held&holdTurn != 0 || c.progress && c.held&holdOutbox != 0
+			alive := deciding || c.progress && c.held&holdOutbox != 0 // we do not read, but it does
 			c.progress = false
 			s.unlock()
 			if !alive {
 				c.close(refuse(KeepAliveTimeout, "nothing received for %s", c.keepAlive))
 				return
 			}
-			c.last.Store(now)
+			c.last.CompareAndSwap(last, now)
 		}
 		c.rearm()
 	}
@@ -375,11 +373,7 @@ func (c *conn) due(now int64) {
 func (c *conn) rearm() {
 	at := int64(0)
 	if c.keepAlive > 0 {
-		last := c.last.Load()
-		if last == handling {
-			last = c.srv.clock()
-		}
-		at = last + int64(c.keepAlive)
+		at = c.last.Load() + int64(c.keepAlive)
 	}
 	if e := c.expires.Load(); e > 0 && (at == 0 || e < at) {
 		at = e

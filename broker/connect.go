@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/thinghub/thinghub/auth"
@@ -65,13 +62,17 @@ func (c *conn) onConnect(b *batch, frame, body []byte) error {
 	if r.creds.Method != "" {
 		return c.startExchange(b, r)
 	}
-	var id *auth.Identity
-	c.await(b, isImmediate(c.srv.cfg.Authenticator) && isImmediate(c.srv.cfg.Authorizer), func(ctx context.Context) error {
-		var err error
-		id, err = c.srv.cfg.Authenticator.Authenticate(ctx, &r.creds)
-		return c.authorizeConnect(ctx, id, r, err)
-	}, func(b *batch, err error) error {
-		return c.admit(b, id, nil, err)
+	var who admission
+	c.await(b, isImmediate(c.srv.cfg.Authenticator) && isImmediate(c.srv.cfg.Authorizer), decision{
+		work: func(ctx context.Context) error {
+			id, err := c.srv.cfg.Authenticator.Authenticate(ctx, &r.creds)
+			if err == nil {
+				who, err = c.srv.admission(ctx, id, r)
+			}
+			return err
+		},
+		then:    func(b *batch, err error) error { return c.admit(b, who, nil, err) },
+		abandon: func() { who.close(c.srv) },
 	})
 	return nil
 }
@@ -174,167 +175,13 @@ func (s *Server) checkTopic(name string) error {
 	return nil
 }
 
-// await runs work, which may wait, and then then, on the connection's goroutine. On
-// an event loop the connection rests meanwhile and other connections go on; what
-// arrives is kept and handled afterwards, in order.
-func (c *conn) await(b *batch, immediate bool, work func(context.Context) error, then func(*batch, error) error) {
-	run := func() (err error) {
-		ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.cfg.ConnectTimeout)
-		defer cancel()
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("broker: panic in an authenticator or authorizer: %v", r)
-			}
-		}()
-		return work(ctx)
-	}
-	if immediate || c.drv.blocking() {
-		if !immediate {
-			b.flush() // what others are owed does not wait for the answer
-			c.last.Store(handling)
-		}
-		err := run()
-		if !immediate {
-			c.last.Store(c.srv.clock())
-		}
-		if err := then(b, err); err != nil {
-			c.fail(b, err)
-		}
-		return
-	}
-	c.waiting = true
-	c.hold(holdTurn)
-	spawned := c.srv.spawn(func() {
-		err := run()
-		posted := c.drv.post(func() {
-			c.waiting = false
-			c.answered(then, err)
-			c.proceed()
-		})
-		if !posted { // the loop has ended, and the connection with it
-			c.abandon()
-		}
-	})
-	if !spawned { // the server is closed
-		c.abandon()
-	}
-}
-
-// abandon lets go of what an answer that comes too late was for.
-func (c *conn) abandon() {
-	again := c.exchange != nil && c.exchange.again
-	c.exchange.close(c.srv)
-	c.exchange = nil
-	if !again { // else leave does it
-		c.closeAuthz()
-	}
-}
-
-func (c *conn) answered(then func(*batch, error) error, err error) {
-	b := c.srv.borrow()
-	defer b.done()
-	defer c.recovered()
-	if err := then(b, err); err != nil {
-		c.fail(b, err)
-	}
-}
-
-// authorizeConnect finishes the decision on an identity: it may connect under its
-// client id, and a session for its messages is opened.
-func (c *conn) authorizeConnect(ctx context.Context, id *auth.Identity, r *connectRequest, err error) error {
-	if err != nil {
-		return err
-	}
-	if id == nil || id.Principal == "" {
-		return errors.New("broker: the Authenticator returned an identity without principal")
-	}
-	if id.ClientID != "" {
-		r.creds.ClientID = id.ClientID
-	}
-	a := &auth.Conn{
-		ClientID: r.creds.ClientID, RemoteAddr: r.creds.RemoteAddr, CleanStart: r.cleanStart, Username: r.creds.Username,
-	}
-	if r.will != nil {
-		a.HasWill, a.WillRetain, a.WillTopic = true, r.will.m.Retain, r.will.m.Topic
-	}
-	g, err := c.srv.authorize(ctx, id, a)
-	if err != nil {
-		return err
-	}
-	c.conn, c.authz, c.asker = a, g.authz, g.asker
-	return nil
-}
-
-// A grant is what an identity may do on a connection.
-type grant struct {
-	authz auth.Session // nil: everything is allowed
-	asker *askSession  // authz, if it may wait
-}
-
-// authorize asks whether id may connect as a says, and opens a session for what it
-// does then.
-func (s *Server) authorize(ctx context.Context, id *auth.Identity, a *auth.Conn) (g grant, err error) {
-	z := s.cfg.Authorizer
-	if err := z.Authorize(ctx, id, &auth.Request{Action: auth.Connect, Resource: a.ClientID, Conn: *a}); err != nil {
-		return g, denied(err)
-	}
-	o, ok := z.(auth.Opener)
-	if !ok {
-		g.asker = &askSession{srv: s, z: z, id: id, conn: a}
-		g.authz = g.asker
-		return g, nil
-	}
-	session, err := o.Open(ctx, id, a)
-	if err != nil {
-		return g, denied(err)
-	}
-	if session == nil {
-		return g, errors.New("broker: the Opener returned no session")
-	}
-	if _, open := session.(auth.InsecureAllowAll); !open {
-		g.authz = session
-	}
-	return g, nil
-}
-
-// denied makes an authorizer's error a refusal that is told to the client.
-func denied(err error) error {
-	var d *auth.Denied
-	if errors.As(err, &d) || errors.Is(err, auth.ErrDenied) {
-		return NotAuthorized
-	}
-	return err
-}
-
-// askSession asks an Authorizer that is no Opener about every message.
-type askSession struct {
-	srv  *Server
-	z    auth.Authorizer
-	id   *auth.Identity
-	conn *auth.Conn
-}
-
-func (a *askSession) Allow(act auth.Action, resource string) error {
-	// A copy: the authorizer may keep it, and resource may point into a read buffer.
-	return a.z.Authorize(a.srv.ctx, a.id, &auth.Request{Action: act, Resource: strings.Clone(resource), Conn: *a.conn})
-}
-
-func (a *askSession) Close() {}
-
-// mayReceive asks about a delivery. No lock is held.
-func (a *askSession) mayReceive(m *Message) bool {
-	defer a.srv.rescue("an authorizer")
-	return a.Allow(auth.Receive, m.Topic) == nil
-}
-
 // admit ends the decision on a CONNECT: with CONNACK and the session, or with a
 // refusal. data is the server's last Authentication Data.
-func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error {
+func (c *conn) admit(b *batch, who admission, data []byte, err error) error {
 	r := c.req
 	c.req = nil
 	if err != nil {
-		code := ReasonOf(err)
-		if code <= UnspecifiedError || code == ServerUnavailable {
+		if isFailure(err) {
 			c.srv.log.Warn("broker: authentication failed", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
 			err = refuse(ServerUnavailable, "authentication is not possible at the moment")
 		} else {
@@ -348,28 +195,21 @@ func (c *conn) admit(b *batch, id *auth.Identity, data []byte, err error) error 
 		return c.refuseConnect(b, err)
 	}
 	if c.phase.Load() == phaseClosed {
-		c.closeAuthz()
+		who.close(c.srv)
 		return nil
 	}
-	c.id, c.method = id, r.creds.Method
-	if !id.Expires.IsZero() {
-		c.expires.Store(c.srv.since(id.Expires))
-	}
+	c.id, c.conn, c.method = who.id, who.conn, r.creds.Method
+	c.authz = who.authz
+	c.asker, _ = who.authz.(*askSession)
+	c.expires.Store(c.srv.expiry(who.id))
 	if f := c.srv.cfg.ResponseInformation; r.wantInfo && f != nil {
 		r.responseInfo = f(r.creds.ClientID)
 	}
 	if err := c.srv.attach(b, c, r, data); err != nil {
-		c.closeAuthz()
+		who.close(c.srv)
 		return c.refuseConnect(b, err)
 	}
 	return nil
-}
-
-func (c *conn) closeAuthz() {
-	if c.authz != nil {
-		c.srv.shield("an authorizer", c.authz.Close)
-		c.authz = nil
-	}
 }
 
 // v3Codes are the return codes of 3.1.1 for the reasons that have one.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -11,19 +10,32 @@ import (
 )
 
 // Publish keeps m if it is retained and brings it to every hub that wants it. It is
-// where a [Router] ends; it does not ask anybody's permission. Errors are those of
-// the retained store and of the Broker. m is valid until Publish returns.
+// where a [Router] ends; it does not ask anybody's permission. m is valid until
+// Publish returns.
+//
+// An error of the Broker means that the message was not delivered and that it may be
+// published again. A message that the retained store does not take is delivered all
+// the same: the error then wraps [ErrNotRetained] and the store's, and publishing it
+// again would deliver it again.
 func (s *Server) Publish(ctx context.Context, m *Message) error {
-	var err error
+	var unkept error
 	if m.Retain && !s.cfg.DisableRetain {
 		if len(m.Payload) == 0 {
-			err = s.cfg.Retained.Delete(ctx, m.Topic)
+			unkept = s.cfg.Retained.Delete(ctx, m.Topic)
 		} else {
-			err = s.cfg.Retained.Put(ctx, m.keep())
+			unkept = s.cfg.Retained.Put(ctx, m.keep())
 		}
 	}
-	// A message that cannot be kept still reaches those who are there.
-	return cmp.Or(s.cfg.Broker.Publish(ctx, m), err)
+	if err := s.cfg.Broker.Publish(ctx, m); err != nil {
+		return err
+	}
+	if b := m.batch; b != nil && m == &b.msg {
+		m.fanned = true // a Broker of the host may have delivered a copy
+	}
+	if unkept != nil {
+		return fmt.Errorf("%w: %w", ErrNotRetained, unkept)
+	}
+	return nil
 }
 
 // Retained yields the retained messages whose topics match filter, in no order. They

@@ -31,7 +31,9 @@
 //
 // A message that matches several subscriptions of a client is sent once, at the
 // highest granted QoS, with all subscription identifiers. Messages for a shared
-// group go to members in turn, to one that can take them at once if there is one.
+// group go to members in turn, to one that can take them at once if there is one. A
+// member that may not receive a message passes it on, unless the authorizer is one that
+// may wait: then it is dropped.
 //
 // # Differences between the versions
 //

@@ -7,6 +7,9 @@ var (
 	ErrClosed = errors.New("broker: server is closed")
 	// ErrNotConnected is returned for a client id that has no connection.
 	ErrNotConnected = errors.New("broker: client is not connected")
+	// ErrNotRetained is wrapped by what Server.Publish returns for a message that was
+	// delivered but that the retained store did not take.
+	ErrNotRetained = errors.New("broker: the message was delivered but not retained")
 	// ErrRetainedFull is returned by a RetainedStore at its bound. It carries the
 	// reason code Quota exceeded.
 	ErrRetainedFull = Refuse(QuotaExceeded, "the store of retained messages is full")

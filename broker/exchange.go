@@ -17,21 +17,12 @@ type exchange struct {
 	method string
 	again  bool // re-authentication
 	req    *connectRequest
-	grant  grant // of a re-authentication, until the connection has it
 }
 
-// close ends the exchange and lets go of a grant that nobody took.
 func (e *exchange) close(s *Server) {
-	if e == nil {
-		return
-	}
-	if e.x != nil {
+	if e != nil && e.x != nil {
 		s.shield("an authenticator", e.x.Close)
 		e.x = nil
-	}
-	if z := e.grant.authz; z != nil {
-		s.shield("an authorizer", z.Close)
-		e.grant = grant{}
 	}
 }
 
@@ -48,69 +39,80 @@ func (c *conn) startExchange(b *batch, r *connectRequest) error {
 
 // step gives the client's data to the exchange and sends on what it answers.
 func (c *conn) step(b *batch, x auth.Exchanger, data []byte) {
-	e := c.exchange
+	e, s := c.exchange, c.srv
+	before, conn := c.id, c.conn // if it authenticates again
 	var reply []byte
-	var id *auth.Identity
-	c.await(b, false, func(ctx context.Context) (err error) {
-		if e.x == nil {
-			if e.x, err = x.Exchange(ctx, &e.req.creds); err != nil {
-				return err
+	var who admission
+	abandon := func() {
+		e.close(s)
+		who.close(s)
+	}
+	c.await(b, false, decision{
+		work: func(ctx context.Context) (err error) {
+			if e.x == nil {
+				if e.x, err = x.Exchange(ctx, &e.req.creds); err != nil {
+					return err
+				}
 			}
-		}
-		reply, id, err = e.x.Next(ctx, data)
-		if err == nil && id == nil {
+			var id *auth.Identity
+			reply, id, err = e.x.Next(ctx, data)
+			switch {
+			case err != nil || id == nil:
+				return err
+			case !e.again:
+				who, err = s.admission(ctx, id, e.req)
+				return err
+			case id.Principal != before.Principal: // the session is the other's
+				return refuse(NotAuthorized, "re-authentication as somebody else")
+			}
+			if who, err = s.authorize(ctx, id, conn); err != nil && isFailure(err) {
+				s.log.Warn("broker: authorizer failed at a re-authentication", "client", conn.ClientID, "err", err)
+				err = NotAuthorized
+			}
+			return err
+		},
+		then: func(b *batch, err error) error {
+			if err == nil && who.id == nil { // it goes on
+				if c.phase.Load() == phaseClosed {
+					abandon()
+					c.exchange = nil
+					return nil
+				}
+				if !e.again {
+					c.phase.CompareAndSwap(phaseNew, phaseAuth)
+				}
+				c.sendAuth(b, ContinueAuthentication, e.method, reply)
+				return nil
+			}
+			e.close(s)
+			c.exchange = nil
+			if !e.again {
+				return c.admit(b, who, reply, err)
+			}
+			if err != nil {
+				return c.reauthenticationFailed(err)
+			}
+			c.reauthorize(who)
+			c.sendAuth(b, Success, e.method, reply)
 			return nil
-		}
-		if !e.again {
-			return c.authorizeConnect(ctx, id, e.req, err)
-		}
-		if err == nil && id.Principal != c.id.Principal {
-			err = refuse(NotAuthorized, "re-authentication as somebody else") // the session is the other's
-		}
-		if err == nil {
-			a := *c.conn
-			e.grant, err = c.srv.authorize(ctx, id, &a)
-		}
-		return err
-	}, func(b *batch, err error) error {
-		if c.phase.Load() == phaseClosed {
-			c.abandon()
-			return nil
-		}
-		return c.stepped(b, e, reply, id, err)
+		},
+		abandon: abandon,
 	})
 }
 
-func (c *conn) stepped(b *batch, e *exchange, reply []byte, id *auth.Identity, err error) error {
-	if err == nil && id == nil {
-		if !e.again {
-			c.phase.CompareAndSwap(phaseNew, phaseAuth)
-		}
-		c.sendAuth(b, ContinueAuthentication, e.method, reply)
-		return nil
+// reauthenticationFailed returns what ends the connection [MQTT-4.12.1-2].
+func (c *conn) reauthenticationFailed(err error) error {
+	if isFailure(err) {
+		c.srv.log.Warn("broker: re-authentication failed", "client", c.conn.ClientID, "err", err)
+	} else {
+		c.srv.log.Debug("broker: re-authentication refused", "client", c.conn.ClientID, "err", err)
 	}
-	if e.again && err == nil {
-		c.reauthorize(id, &e.grant)
+	switch ReasonOf(err) {
+	case UnspecifiedError, BadUserNameOrPassword, Banned: // which DISCONNECT cannot say
+		err = NotAuthorized
+	default:
 	}
-	e.close(c.srv)
-	c.exchange = nil
-	if !e.again {
-		return c.admit(b, id, reply, err)
-	}
-	if err != nil {
-		// A failed re-authentication ends the connection [MQTT-4.12.1-2].
-		switch ReasonOf(err) {
-		case UnspecifiedError:
-			c.srv.log.Warn("broker: re-authentication failed", "client", c.conn.ClientID, "err", err)
-			err = NotAuthorized
-		case BadUserNameOrPassword, Banned: // which DISCONNECT cannot say
-			err = NotAuthorized
-		default:
-		}
-		return fmt.Errorf("%w: %w", ErrReauthentication, err)
-	}
-	c.sendAuth(b, Success, e.method, reply)
-	return nil
+	return fmt.Errorf("%w: %w", ErrReauthentication, err)
 }
 
 func (c *conn) sendAuth(b *batch, code ReasonCode, method string, data []byte) {

@@ -13,3 +13,10 @@ func (s *Server) Untold() int {
 	defer s.herald.mu.Unlock()
 	return len(s.herald.byID)
 }
+
+// Wishes returns for how many filters and groups the Broker is or is being told.
+func (s *Server) Wishes() int {
+	s.interest.mu.Lock()
+	defer s.interest.mu.Unlock()
+	return len(s.interest.wishes)
+}

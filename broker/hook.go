@@ -9,10 +9,10 @@ import (
 // server looks once which ones. Adding an interface breaks nobody.
 //
 // Hooks are called on the goroutine that does the work, also on event loops, many
-// at once: they must return quickly and must not wait for anything of the client
-// they are told about. What they are given is read-only and valid during the call,
-// except for strings, which may be kept. A panic of a hook is logged and goes no
-// further.
+// at once: they must return quickly, and must neither wait for anything of the client
+// they are told about nor call Close or Shutdown, which wait for them. What they are
+// given is read-only and valid during the call; only the strings of ClientInfo and
+// Grant may be kept. A panic of a hook is logged and goes no further.
 //
 // What happens to the clients (connected, disconnected, subscribed, unsubscribed) is
 // told of one client id one thing at a time and in its order: every Connected is

@@ -53,7 +53,7 @@ func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)
 		return nil, err
 	}
 	if !s.addHost(h) {
-		s.interest.remove(ctx, filter, "")
+		s.unwish(filter, "")
 		return nil, ErrClosed
 	}
 	h.mu.Lock()
@@ -153,22 +153,32 @@ func (h *hostSub) drained() bool {
 }
 
 func (h *hostSub) stop() {
+	if h.halt() {
+		h.forget()
+	}
+}
+
+// halt ends the calls of the handler; false when that was done before. Otherwise
+// forget follows.
+func (h *hostSub) halt() bool {
 	h.mu.Lock()
-	was, entered := h.stopped, h.entered
+	defer h.mu.Unlock()
+	was := h.stopped
 	h.stopped = true
 	h.queue.clear()
 	h.retained.clear()
 	h.ready.Signal()
-	h.mu.Unlock()
-	if was {
-		return
-	}
+	return !was
+}
+
+// forget is the part of stop that may wait.
+func (h *hostSub) forget() {
 	s := h.srv
-	if entered {
+	if h.entered { // which does not change when h was halted
 		s.tree.Remove(h.sub.filter, &h.sub)
 		s.count.subscriptions.Add(-1)
 	}
-	s.interest.remove(s.ctx, h.sub.filter, "")
+	s.unwish(h.sub.filter, "")
 	s.mu.Lock()
 	delete(s.hosts, h)
 	s.mu.Unlock()

@@ -1,11 +1,14 @@
 package broker_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/internal/packet"
 )
@@ -118,4 +121,63 @@ func TestKeepAlive_IdentityExpires(t *testing.T) {
 		r = join(t, srv, v, "c", keepAlive(10), user("expiring", ""))
 		r.wantEndAfter(15*time.Second, broker.KeepAliveTimeout)
 	})
+}
+
+// A client is not silent while the server does not read what it sends, because a
+// router or an authorizer takes its time. Its interval begins when that is over.
+func TestKeepAlive_3_1_2_24_NotWhileDeciding(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*broker.Config){
+		"router": func(cfg *broker.Config) {
+			cfg.Router = routerFunc(func(context.Context, *broker.Message) error {
+				time.Sleep(time.Minute)
+				return nil
+			})
+		},
+		"authorizer": func(cfg *broker.Config) {
+			cfg.Authorizer = asking(func(r *auth.Request) error {
+				if r.Action == auth.Publish {
+					time.Sleep(time.Minute)
+				}
+				return nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := open()
+			change(&cfg)
+			bubbles(t, cfg, func(t *testing.T, srv *broker.Server, v packet.Version) {
+				r := join(t, srv, v, "c", keepAlive(10))
+				r.send(publish("t", "", 1, 1))
+				require.NoError(t, r.nc.SetWriteDeadline(time.Time{}))
+				pings := make(chan error, 1)
+				go func() {
+					var err error
+					for range 5 { // a pipe holds nothing: the first one waits to be read
+						_, e := r.nc.Write([]byte{0xc0, 0})
+						err = errors.Join(err, e)
+					}
+					pings <- err
+				}()
+				begin := time.Now()
+				f, err := r.next(2 * time.Minute)
+				require.NoError(t, err)
+				require.Equal(t, packet.TypePuback, f.Type)
+				require.Equal(t, time.Minute, time.Since(begin))
+				for range 5 {
+					r.want(packet.TypePingresp)
+				}
+				require.NoError(t, <-pings)
+				r.wantEndAfter(15*time.Second, broker.KeepAliveTimeout)
+
+				// It is held to it also when nothing was waiting to be read.
+				r = join(t, srv, v, "c", keepAlive(10))
+				r.send(publish("t", "", 1, 1))
+				_, err = r.next(2 * time.Minute)
+				require.NoError(t, err)
+				r.wantEndAfter(15*time.Second, broker.KeepAliveTimeout)
+			})
+		})
+	}
 }

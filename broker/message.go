@@ -89,7 +89,7 @@ type Message struct {
 	emptyType bool   // a Content Type was sent and is empty
 	batch     *batch // the read batch that carries the message, if any
 	kept      *Message
-	fanned    bool // brought to the local subscribers
+	fanned    bool // brought to the subscribers
 	matched   bool // somebody had a matching subscription
 }
 

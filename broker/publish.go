@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -57,15 +58,17 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 	if err == nil {
 		err = s.route(m)
 	}
+	delivered := err == nil || m.fanned || errors.Is(err, ErrNotRetained)
 	if err != nil {
-		err = s.refusePublish(m, err)
-	} else {
+		err = s.refusePublish(m, err, delivered)
+	}
+	if delivered {
 		b.received[p.QoS]++
 		for _, h := range s.hooks.published {
 			s.shield("a hook", func() { h.Published(m) })
 		}
 	}
-	return c.acknowledge(b, p, m, err)
+	return c.acknowledge(b, p, m, delivered, err)
 }
 
 // publishProperties resolves the topic alias and takes the others over.
@@ -133,18 +136,21 @@ func (c *conn) allowPublish(m *Message) error {
 		err = c.authz.Allow(auth.RetainPublish, m.Topic)
 	}
 	if err != nil {
-		c.srv.log.Debug("broker: publish denied", "client", m.Origin.ClientID, "topic", m.Topic, "err", err)
+		c.srv.logDenial(auth.Publish, m.Origin.ClientID, m.Topic, err)
 		return errNotAuthorized
 	}
 	return nil
 }
 
-// refusePublish counts a message that was not accepted and returns what the client
-// is told.
-func (s *Server) refusePublish(m *Message, err error) error {
+// refusePublish counts a message that was not accepted, or not in full if it was
+// delivered, and returns what the client is told.
+func (s *Server) refusePublish(m *Message, err error, delivered bool) error {
 	code := ReasonOf(err)
 	s.count.refusedPublish[code].Add(1)
-	if code == UnspecifiedError {
+	switch {
+	case delivered:
+		s.log.Debug("broker: message delivered, but then refused", "client", m.Origin.ClientID, "topic", strings.Clone(m.Topic), "err", err)
+	case code == UnspecifiedError:
 		s.log.Warn("broker: message not routed", "client", m.Origin.ClientID, "topic", strings.Clone(m.Topic), "err", err)
 	}
 	switch code {
@@ -158,10 +164,11 @@ func (s *Server) refusePublish(m *Message, err error) error {
 // acknowledge is the one place that answers a PUBLISH [MQTT-4.3.2-4, 4.3.3-8].
 // 3.1.1 has no negative answer: a message that was refused on purpose is
 // acknowledged, or ends the connection (Config.CloseOnDenied) [MQTT-3.3.5-2]; one
-// that could not be routed ends it, so that the client sends it again, unless the
-// subscribers have it already: a failure to retain it is no reason to deliver twice.
-func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) error {
-	if err != nil && c.srv.cfg.CloseOnDenied && ReasonOf(err) == NotAuthorized {
+// that could not be routed ends it, so that the client sends it again. One that was
+// delivered and then failed (it could not be retained) must not come again, so that
+// 3.1.1 clients are told of success.
+func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, delivered bool, err error) error {
+	if err != nil && !delivered && c.srv.cfg.CloseOnDenied && ReasonOf(err) == NotAuthorized {
 		return err
 	}
 	if p.QoS == 0 {
@@ -175,7 +182,7 @@ func (c *conn) acknowledge(b *batch, p *packet.Publish, m *Message, err error) e
 	var lost error
 	if c.ver == packet.V311 {
 		answer = nil
-		if err != nil && !onPurpose(ReasonOf(err)) && !m.fanned {
+		if err != nil && !delivered && !onPurpose(ReasonOf(err)) {
 			lost = err
 		}
 	} else if err == nil && m.fanned && !m.matched && c.srv.local {

@@ -22,9 +22,13 @@ type Broker interface {
 	Publish(ctx context.Context, m *Message) error
 	// Subscribe says that this hub wants what matches filter: once per filter, not
 	// once per client. group is the share name, empty for ordinary subscriptions.
-	// When it returns, matching messages published from then on arrive.
+	// When it returns, matching messages published from then on arrive. After an error
+	// it counts as not subscribed.
+	//
+	// Subscribe and Unsubscribe are called one at a time for a filter and group, many
+	// at once for different ones.
 	Subscribe(ctx context.Context, filter, group string) error
-	// Unsubscribe ends a Subscribe.
+	// Unsubscribe ends a Subscribe. It was ended whatever error is returned.
 	Unsubscribe(ctx context.Context, filter, group string) error
 	// Run hands arriving messages to deliver until ctx ends. group is empty for
 	// the ordinary subscribers, a share name for one member of that group, or
@@ -35,8 +39,12 @@ type Broker interface {
 // A Router is where the server hands every accepted message: publishes, wills and
 // its own. It usually ends in [Server.Publish].
 //
-// An error is what the publisher is told: its reason code goes into PUBACK or
-// PUBREC (see [ReasonOf]). m is valid until Route returns. Safe for concurrent use.
+// An error is what the publisher is told: with MQTT 5 its reason code goes into PUBACK
+// or PUBREC (see [ReasonOf]). With 3.1.1, which has no such answer, the message counts
+// as taken if the error is a refusal on purpose (NotAuthorized, TopicNameInvalid,
+// QuotaExceeded, PayloadFormatInvalid) or if it was delivered all the same (see
+// [ErrNotRetained]); otherwise the connection ends, so that the client sends the
+// message again. m is valid until Route returns. Safe for concurrent use.
 type Router interface {
 	Route(ctx context.Context, m *Message) error
 }
@@ -45,9 +53,13 @@ type Router interface {
 // for concurrent use.
 type RetainedStore interface {
 	// Put replaces the retained message of m.Topic. m is the store's to keep; it
-	// must not be modified. ErrRetainedFull when a bound is reached. The message is
-	// delivered to those who are there in any case; MQTT 5 publishers are told that
-	// it was not kept.
+	// must not be modified. ErrRetainedFull when a bound is reached.
+	//
+	// When Put or Delete fails, the message is delivered to the subscribers all the
+	// same. MQTT 5 publishers are told the error's reason code; one that then publishes
+	// the message again has it delivered again, also with QoS 2. For 3.1.1 publishers
+	// it is a success; the failure is counted (Metrics.RefusedPublishes) and logged at
+	// debug level.
 	Put(ctx context.Context, m *Message) error
 	// Delete removes the retained message of topic; there may be none.
 	Delete(ctx context.Context, topic string) error

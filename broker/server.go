@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +49,8 @@ type Server struct {
 	hosts     map[*hostSub]struct{}
 	loops     []*loop
 	nextLoop  int
-	wg        sync.WaitGroup // every goroutine the server started
+	wg        sync.WaitGroup // every goroutine of the server's
+	gone      chan struct{}  // closed when wg is done after closed
 }
 
 // NewServer returns a server. It starts nothing: call Run for the background work,
@@ -64,7 +63,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, hooks: newHooks(cfg.Hooks), start: time.Now(),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, hosts: map[*hostSub]struct{}{},
-		idle: make(chan struct{}, 1),
+		idle: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	s.slow = s.cfg.mayWait()
 	s.sessions.byID = map[string]*session{}
@@ -98,9 +97,13 @@ func (s *Server) Route(ctx context.Context, m *Message) error {
 func (s *Server) route(m *Message) error { return s.Route(s.ctx, m) }
 
 // Run does the server's background work (timers, $SYS topics, messages from other
-// hubs) until ctx ends or the server is closed. A Broker that ends before that is
-// logged; its error is returned when Run is over.
+// hubs) until ctx ends or the server is closed, which waits for Run to return. A
+// Broker that ends before that is logged; its error is returned when Run is over.
 func (s *Server) Run(ctx context.Context) error {
+	if !s.join() {
+		return nil
+	}
+	defer s.wg.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel)
@@ -246,11 +249,16 @@ func (s *Server) ServeConn(nc net.Conn) error {
 	return nil
 }
 
-// enter counts the caller's goroutine as one that Close waits for.
-func (s *Server) enter() bool {
+// enter is join for a goroutine that brings a connection; false when these are not
+// taken any more.
+func (s *Server) enter() bool { return !s.closing.Load() && s.join() }
+
+// join counts the caller's goroutine as one that Close waits for; false when it may be
+// waiting already. Otherwise s.wg.Done follows.
+func (s *Server) join() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.closing.Load() {
+	if s.closed {
 		return false
 	}
 	s.wg.Add(1)
@@ -285,152 +293,6 @@ func (s *Server) forget(c *conn) {
 		default:
 		}
 	}
-}
-
-// Shutdown ends the server in good order: listeners are closed, MQTT 5 clients get
-// DISCONNECT 0x8B, what waits in outboxes is written, and wills are published as
-// for every end that the client did not ask for. It returns when all connections
-// are gone and the host's handlers have what was published until then, or ctx ends,
-// in which case the rest is cut and ctx's error returned.
-//
-// The host's own code (a seam, a hook, a handler) is told by its context that the
-// server ends. If it goes on for more than a second after ctx ended, Shutdown does
-// not wait for it any longer.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.closing.Store(true)
-	s.goodbye(s.stopListening())
-	err := s.await(ctx, func() bool { return s.openConns() == 0 && s.leaving.Load() == 0 })
-	if err == nil {
-		err = s.await(ctx, s.drainHosts)
-	}
-	s.end()
-	done := make(chan struct{})
-	go func() { // ends with the last goroutine of the server
-		s.wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return err
-	case <-ctx.Done():
-	}
-	grace := time.NewTimer(linger)
-	defer grace.Stop()
-	select {
-	case <-done:
-		return err
-	case <-grace.C:
-		s.log.Warn("broker: shut down, but code of the host is still running")
-		return ctx.Err()
-	}
-}
-
-// goodbye closes connections because the server shuts down. Nobody's DISCONNECT waits
-// for the host's code; where seams may wait, they are called for many clients at once.
-func (s *Server) goodbye(conns []*conn) {
-	departures := make(chan departure, len(conns))
-	for _, c := range conns {
-		departures <- c.hangUp(refuse(ServerShuttingDown, "the server is shutting down"))
-	}
-	close(departures)
-	settle := func() { // ends when all are settled
-		for d := range departures {
-			d.settle()
-		}
-	}
-	if !s.slow {
-		settle()
-		return
-	}
-	for range min(64, len(conns)) {
-		s.spawn(settle)
-	}
-}
-
-// await returns when something has happened that Shutdown waits for, or with ctx's
-// error.
-func (s *Server) await(ctx context.Context, happened func() bool) error {
-	// The timers end lingering, but Run, which looks after them, may have ended.
-	tick := time.NewTicker(linger / 100)
-	defer tick.Stop()
-	for !happened() {
-		select {
-		case <-s.idle:
-		case <-tick.C:
-			s.timers.look(s.clock(), s.fire)
-		case <-s.ctx.Done(): // somebody else's Close or Shutdown is further
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// drainHosts has the host's subscriptions take nothing more and reports whether
-// their handlers were given everything they had taken.
-func (s *Server) drainHosts() bool {
-	s.mu.Lock()
-	hosts := slices.Collect(maps.Keys(s.hosts))
-	s.mu.Unlock()
-	all := true
-	for _, h := range hosts {
-		all = h.drained() && all
-	}
-	return all
-}
-
-// Close ends the server at once: connections are cut. It returns when every
-// goroutine that the server started is gone; Run, which the host started, returns
-// about then. Calling it again is fine.
-func (s *Server) Close() error {
-	s.closing.Store(true)
-	for _, c := range s.stopListening() {
-		c.drv.close()
-	}
-	s.end()
-	s.wg.Wait()
-	return nil
-}
-
-// stopListening closes the listeners and returns the open connections.
-func (s *Server) stopListening() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	out := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		out = append(out, c)
-	}
-	return out
-}
-
-func (s *Server) end() {
-	s.mu.Lock()
-	s.closed = true
-	conns := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	hosts := make([]*hostSub, 0, len(s.hosts))
-	for h := range s.hosts {
-		hosts = append(hosts, h)
-	}
-	loops := s.loops
-	s.loops = nil
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.drv.close()
-	}
-	for _, l := range loops {
-		l.ev.Close()
-	}
-	for _, h := range hosts {
-		h.stop()
-	}
-	s.cancel()
 }
 
 // Go serves MQTT on one connection like ServeConn, on a goroutine of the server's.

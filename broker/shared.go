@@ -105,9 +105,13 @@ func (g *shareGroup) again(b *batch, f *flight) {
 
 // offer asks the members in turn, first those that can take m at once, then those
 // whose queue has to, then the ones without a connection. A member that does not
-// take it (its outbox is full, it may not receive it) passes it on; only where the
-// authorizer may wait, it is asked when the message is the member's already. Every member is
-// asked before the message is given up, whatever becomes of its state meanwhile.
+// take it (its outbox or queue is full, it may not receive it) passes it on. Every
+// member is asked before the message is given up, whatever becomes of its state
+// meanwhile.
+//
+// One thing is known too late for that: an authorizer that may wait is asked when the
+// message is about to be sent, so the member has taken it by then. What it may not
+// receive is dropped (DropDenied) and does not come back to the group.
 func (g *shareGroup) offer(b *batch, m *Message, members []*subscription, start int) {
 	const (
 		ready = iota

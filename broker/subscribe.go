@@ -159,7 +159,7 @@ func (c *conn) subscribe(filter string, options byte, id uint32) (QoS, *subscrip
 	}
 	if c.authz != nil {
 		if err := c.authz.Allow(auth.Subscribe, filter); err != nil {
-			s.log.Debug("broker: subscribe denied", "client", c.conn.ClientID, "filter", filter, "err", err)
+			s.logDenial(auth.Subscribe, c.conn.ClientID, filter, err)
 			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
 		}
 	}
@@ -171,7 +171,7 @@ func (c *conn) subscribe(filter string, options byte, id uint32) (QoS, *subscrip
 	}
 	sub, isNew, err := c.store(filter, inner, group, opts)
 	if err != nil || !isNew {
-		s.interest.remove(s.ctx, inner, group)
+		s.unwish(inner, group)
 	}
 	if err != nil {
 		return 0, nil, err
@@ -226,7 +226,7 @@ func (s *Server) removeSubscription(sub *subscription) {
 		s.tree.Remove(inner, sub)
 	}
 	s.count.subscriptions.Add(-1)
-	s.interest.remove(s.ctx, inner, group)
+	s.unwish(inner, group)
 }
 
 // onUnsubscribe ends subscriptions; the filters are compared as text

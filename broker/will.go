@@ -68,7 +68,7 @@ func (s *Server) publishWill(w *will) {
 		}
 		if err != nil {
 			s.count.refusedPublish[NotAuthorized].Add(1)
-			s.log.Debug("broker: will refused", "client", m.Origin.ClientID, "topic", m.Topic, "err", err)
+			s.logDenial(auth.Publish, m.Origin.ClientID, m.Topic, err)
 			return
 		}
 	}
