@@ -25,7 +25,7 @@ check: lint test ## everything a change must pass
 test: ## install what the tests need, then run all tests with the race detector
 	scripts/testdeps.sh
 	$(EACH) go test -race ./...
-	go test -run '^TestAllocs|^TestSizes' ./broker ./shadow # the race detector allocates
+	go test -run '^TestAllocs|^TestSizes' ./broker ./rules ./rules/sql ./shadow ./auth/certs # the race detector allocates
 
 race: ## run all tests anew and in random order, RACECOUNT times (default 3)
 	scripts/testdeps.sh

@@ -1,11 +1,9 @@
 package thinghub
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/thinghub/thinghub/broker"
@@ -35,12 +33,29 @@ func (g gateway) Publish(ctx context.Context, p *api.Message) error {
 		m.AddUserProperty(u[0], u[1])
 	}
 	if err := m.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", api.ErrRefused, err)
+		return &api.Refusal{Text: err.Error()}
 	}
-	err := g.hub.server.Route(ctx, m)
-	switch broker.ReasonOf(err) {
-	case broker.NotAuthorized, broker.TopicNameInvalid, broker.QuotaExceeded, broker.PayloadFormatInvalid:
-		return fmt.Errorf("%w: %w", api.ErrRefused, err)
+	if strings.HasPrefix(m.Topic, "$") && !strings.HasPrefix(m.Topic, "$aws/") {
+		return &api.Refusal{Text: "topics that begin with $ are the hub's"}
+	}
+	err := g.hub.server.CheckPublish(m)
+	if err == nil {
+		err = g.hub.server.Route(ctx, m)
+	}
+	return refused(err)
+}
+
+// refused makes a refusal of an error that the gateway would tell a client as one.
+func refused(err error) error {
+	reason := broker.ReasonOf(err)
+	switch reason {
+	case broker.NotAuthorized, broker.TopicNameInvalid, broker.QuotaExceeded, broker.PayloadFormatInvalid,
+		broker.RetainNotSupported, broker.QoSNotSupported, broker.PacketTooLarge:
+		_, text, found := strings.Cut(err.Error(), reason.Error()+": ")
+		if !found {
+			text = reason.String()
+		}
+		return &api.Refusal{Text: text, Throttled: reason == broker.QuotaExceeded}
 	default:
 		return err
 	}
@@ -56,28 +71,17 @@ func (g gateway) Retained(ctx context.Context, topic string) (*api.Message, erro
 	return nil, api.ErrNoRetained
 }
 
-// RetainedAfter looks at all retained messages: the store has no order.
 func (g gateway) RetainedAfter(ctx context.Context, after string, limit int) (page []*api.Message, more bool, err error) {
-	var first []*Message // the first ones by topic, at most twice as many as are wanted
-	byTopic := func(a, b *Message) int { return cmp.Compare(a.Topic, b.Topic) }
-	for m, err := range g.hub.server.Retained(ctx, "#") {
+	for m, err := range g.hub.server.RetainedAfter(ctx, after) {
 		if err != nil {
 			return nil, false, err
 		}
-		if m.Topic <= after {
-			continue
+		if len(page) == limit {
+			return page, true, nil
 		}
-		if first = append(first, m); len(first) > 2*limit+2 {
-			slices.SortFunc(first, byTopic)
-			first = first[:limit+1]
-		}
-	}
-	slices.SortFunc(first, byTopic)
-	more = len(first) > limit
-	for _, m := range first[:min(limit, len(first))] {
 		page = append(page, apiMessage(m))
 	}
-	return page, more, nil
+	return page, false, nil
 }
 
 func apiMessage(m *Message) *api.Message {

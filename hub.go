@@ -2,17 +2,21 @@ package thinghub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/internal/api"
 	"github.com/thinghub/thinghub/registry"
+	"github.com/thinghub/thinghub/rules"
 	"github.com/thinghub/thinghub/shadow"
 )
 
@@ -26,9 +30,24 @@ type Hub struct {
 	api      *api.API
 	registry *registry.Service
 	shadows  *shadow.Service
+	engine   RuleEngine
+	rules    *rules.Service // nil if engine is somebody else's
 	log      *slog.Logger
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
+
+	principals principals
+	authorizer Authorizer
+	auditor    auditor
+	audited    auth.Tally
+	work       sync.Mutex      // guards ctx against the end
+	ctx        context.Context // of background work; nil before New has ended and after the hub has
+
+	requiresThings bool // shadows ask the registry
+	enforcesRoles  bool // rules publish what their roles may
+
+	parted  atomic.Bool   // Shutdown has let go of all clients
+	unheard atomic.Uint64 // what rules published afterwards
 }
 
 // New makes a hub and starts its background work. The error names the field of cfg
@@ -41,11 +60,28 @@ func New(cfg Config) (*Hub, error) {
 	if err := cfg.scope().Check(); err != nil {
 		return nil, fmt.Errorf("thinghub: Config.%w", err)
 	}
+	h.auditor = h.joinAudit(&cfg)
 	if err := h.join(&cfg); err != nil {
+		h.endRules()
 		return nil, fmt.Errorf("thinghub: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h.cancel = cancel
+	h.cancel, h.ctx = cancel, ctx
+	h.done.Go(func() { _ = h.registry.Run(ctx) }) // which returns nil
+	for name, run := range map[string]func(context.Context) error{
+		"rotations of certificates": h.principals.certs.Run, "provisioning": h.principals.provision.Run, "user pools": h.principals.people.Run,
+	} {
+		h.done.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				h.log.Error("thinghub: "+name+" ended", "err", err)
+			}
+		})
+	}
+	h.done.Go(func() {
+		if err := h.engine.Run(ctx); err != nil && !errors.Is(err, rules.ErrClosed) {
+			h.log.Error("thinghub: the rules ended", "err", err)
+		}
+	})
 	h.done.Go(func() {
 		if err := h.server.Run(ctx); err != nil {
 			h.log.Error("thinghub: the broker ended", "err", err)
@@ -54,8 +90,28 @@ func New(cfg Config) (*Hub, error) {
 	return h, nil
 }
 
+// background does work that nobody waits for, unless the hub ends.
+func (h *Hub) background(f func(ctx context.Context)) {
+	h.work.Lock()
+	defer h.work.Unlock()
+	if ctx := h.ctx; ctx != nil {
+		h.done.Go(func() { f(ctx) })
+	}
+}
+
+// end cancels the background work; none begins any more.
+func (h *Hub) end() {
+	h.work.Lock()
+	defer h.work.Unlock()
+	h.ctx = nil
+	h.cancel()
+}
+
 // join makes the rooms, each before those that speak to it.
 func (h *Hub) join(cfg *Config) error {
+	if err := h.joinPrincipals(cfg); err != nil {
+		return err
+	}
 	shadows, err := cfg.shadows(h)
 	if err != nil {
 		return err
@@ -70,6 +126,12 @@ func (h *Hub) join(cfg *Config) error {
 	if h.registry, err = registry.New(things); err != nil {
 		return err
 	}
+	if err := h.joinProvisioning(cfg); err != nil {
+		return err
+	}
+	if err := h.joinRules(cfg); err != nil {
+		return err
+	}
 	gateway, err := cfg.gateway(h)
 	if err != nil {
 		return err
@@ -78,6 +140,22 @@ func (h *Hub) join(cfg *Config) error {
 		return err
 	}
 	h.api = api.New(cfg.api(h))
+	return nil
+}
+
+// joinRules makes the rules, unless the host has its own.
+func (h *Hub) joinRules(cfg *Config) error {
+	if h.engine = cfg.RuleEngine; h.engine != nil {
+		return nil
+	}
+	own, err := cfg.rules(h)
+	if err != nil {
+		return err
+	}
+	if h.rules, err = rules.New(own); err != nil {
+		return err
+	}
+	h.engine = h.rules
 	return nil
 }
 
@@ -94,24 +172,49 @@ func (h *Hub) ServeConn(nc net.Conn) error { return h.server.ServeConn(nc) }
 func (h *Hub) WebSocket() http.Handler { return h.server.WebSocket() }
 
 // DataPlane returns the handler of AWS IoT's data plane: publish, device shadows,
-// retained messages, connections. It is what SDKs call iotdata.
+// retained messages, connections. It is what SDKs call iotdata. Like Handler, it must
+// not stand behind an http.ServeMux.
 func (h *Hub) DataPlane() http.Handler { return h.api.DataPlane() }
 
 // ControlPlane returns the handler of AWS IoT's control plane: things, their types and
-// groups, principals, tags, events, search.
+// groups, principals, tags, events, search, fleet metrics.
 func (h *Hub) ControlPlane() http.Handler { return h.api.ControlPlane() }
 
 // Handler returns everything the hub serves over HTTP, each at its usual path: both
-// planes, and MQTT over WebSocket at /mqtt. Paths are matched as they came; give the
-// handler the whole server, or strip a prefix from the escaped path too.
-func (h *Hub) Handler() http.Handler {
-	mqtt, planes := h.WebSocket(), h.api.Handler()
+// planes, logins (Hub.Identity), and MQTT over WebSocket at /mqtt. A path that two services of AWS share goes
+// to the one that the Host header names (*.jobs.iot.*), else to the one that the request
+// is signed for, else to the control plane.
+//
+// Topics stand in paths as they are, also as "a//b", "/a" or "a/../b". An
+// http.ServeMux would redirect such requests before any handler sees them, so give
+// Handler, and DataPlane, a whole server and no place in a mux:
+//
+//	http.Server{Handler: hub.Handler()}
+//
+// or, beside handlers of your own, use [Hub.Before]. http.StripPrefix does no harm.
+func (h *Hub) Handler() http.Handler { return h.handler(h.api.Handler(), true) }
+
+// Before returns Handler for a host that serves more: what is at none of the hub's
+// paths goes on to next as it came. Next may be an http.ServeMux, which then never
+// sees the topics in paths:
+//
+//	http.Server{Handler: hub.Before(mux)}
+//
+// Of logins it serves what is sent to "/" with X-Amz-Target; temporary credentials (sts)
+// and the documents below /.well-known/ are left to next, which may have [Hub.Identity].
+func (h *Hub) Before(next http.Handler) http.Handler { return h.handler(h.api.Before(next), false) }
+
+func (h *Hub) handler(planes http.Handler, alone bool) http.Handler {
+	mqtt, identity := h.WebSocket(), h.Identity()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/mqtt" {
+		switch {
+		case r.URL.Path == "/mqtt":
 			mqtt.ServeHTTP(w, r)
-			return
+		case isIdentity(r, alone):
+			identity.ServeHTTP(w, r)
+		default:
+			planes.ServeHTTP(w, r)
 		}
-		planes.ServeHTTP(w, r)
 	})
 }
 
@@ -174,6 +277,9 @@ func (h *Hub) Subscribe(ctx context.Context, filter string, fn func(*Message)) (
 // their shadows and connections.
 func (h *Hub) Registry() *registry.Service { return h.registry }
 
+// Rules returns the hub's rules, nil if Config.RuleEngine is set.
+func (h *Hub) Rules() *rules.Service { return h.rules }
+
 // Shadows returns the hub's device shadows. Devices reach them on the topics
 // $aws/things/{thing}/shadow/...; what the host changes is published there too.
 func (h *Hub) Shadows() *shadow.Service { return h.shadows }
@@ -195,12 +301,25 @@ func (h *Hub) Disconnect(clientID string, o broker.DisconnectOptions) error {
 func (h *Hub) Metrics() broker.Metrics { return h.server.Metrics() }
 
 // Shutdown ends the hub in good order: no new connections, DISCONNECT 0x8B to MQTT 5
-// clients, outboxes written out, wills published. No goroutine of the hub is left when
-// it returns nil. When ctx ends first the rest is cut and ctx's error returned, whoever
+// clients, outboxes written out, wills published, watches of shadows ended with
+// [shadow.ErrClosed]. No goroutine of the hub is left when it returns nil. When ctx ends first the rest is cut and ctx's error returned, whoever
 // may still be waiting in code of the host's; see [broker.Server.Shutdown].
+//
+// What rules have taken is worked after the clients are gone, because until then these
+// publish. What a rule publishes so late goes to retained messages, to sessions that are
+// kept and to other hubs, but reaches no client that is connected here and no other rule;
+// how many messages these were is logged.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	err := h.server.Shutdown(ctx)
-	h.cancel()
+	h.parted.Store(true)
+	if h.rules != nil {
+		err = errors.Join(err, h.rules.Shutdown(ctx))
+	}
+	if n := h.unheard.Swap(0); n > 0 {
+		h.log.Warn("thinghub: what rules published after the clients were gone reached none of them", "messages", n)
+	}
+	h.shadows.Close()
+	h.end()
 	if err == nil {
 		h.done.Wait()
 	}
@@ -211,7 +330,19 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 // again, or after Shutdown, is fine.
 func (h *Hub) Close() error {
 	err := h.server.Close()
-	h.cancel()
+	h.shadows.Close()
+	h.end()
 	h.done.Wait()
+	h.endRules()
 	return err
+}
+
+// endRules ends the rules when nobody runs them. What waits is dropped.
+func (h *Hub) endRules() {
+	if h.rules == nil {
+		return
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = h.rules.Shutdown(ended)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thinghub/thinghub"
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/hubtest"
 )
@@ -31,6 +32,8 @@ func TestNewNamesTheWrongField(t *testing.T) {
 		{thinghub.Config{Gateway: broker.Config{MaxQoS: 9}}, "Config.MaxQoS is 9, expected"},
 		{thinghub.Config{Gateway: broker.Config{Overflow: 9}}, "Config.Overflow is 9, expected"},
 		{thinghub.Config{Gateway: broker.Config{DenySubscribe: []string{"ok", "a/#/b"}}}, "Config.DenySubscribe[1]"},
+		{thinghub.Config{Logins: []thinghub.Authenticator{nil}}, "Config.Logins[0] is nil, expected an Authenticator"},
+		{thinghub.Config{LoginProviders: map[string]auth.TokenVerifier{"x": nil}}, `Config.LoginProviders["x"] is nil, expected a verifier`},
 		{thinghub.Config{Hooks: []broker.Hook{struct{}{}}}, "Config.Hooks[0] is a struct {}, which implements none"},
 	}
 	for _, tt := range tests {
@@ -200,8 +203,10 @@ func TestSubscribeErrors(t *testing.T) {
 		_, err := hub.Subscribe(t.Context(), filter, nothing)
 		require.ErrorIs(t, err, want, "%q", filter)
 	}
+	_, err := hub.Subscribe(t.Context(), "a/b", nil)
+	require.ErrorContains(t, err, `the handler of "a/b" is nil`)
 	require.NoError(t, hub.Close())
-	_, err := hub.Subscribe(t.Context(), "a", nothing)
+	_, err = hub.Subscribe(t.Context(), "a", nothing)
 	require.ErrorIs(t, err, thinghub.ErrClosed)
 }
 

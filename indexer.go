@@ -3,6 +3,7 @@ package thinghub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/thinghub/thinghub/registry"
@@ -60,5 +61,21 @@ func (x indexer) Shadows(ctx context.Context, thing string) iter.Seq2[registry.S
 				return
 			}
 		}
+	}
+}
+
+// requireThing refuses things that are not in the registry, and those that also
+// refuses, if it is not nil.
+func (h *Hub) requireThing(also func(ctx context.Context, thing string) error) func(ctx context.Context, thing string) error {
+	h.requiresThings = true
+	return func(ctx context.Context, thing string) error {
+		_, err := h.registry.DescribeThing(ctx, thing)
+		switch {
+		case errors.Is(err, registry.ErrNotFound):
+			return fmt.Errorf("%w: %w", shadow.ErrNotFound, err)
+		case err == nil && also != nil:
+			return also(ctx, thing)
+		}
+		return err
 	}
 }

@@ -1,6 +1,7 @@
 package thinghub
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/thinghub/thinghub/broker"
@@ -20,12 +22,16 @@ import (
 type lifecycle struct {
 	hub *Hub
 	run uint64 // tells the connections of this hub from those of others
+	// things are those that a connection's principal had for itself when it connected,
+	// by the connection's serial number. It disconnects from the same one, whatever
+	// was attached meanwhile; otherwise the first would seem connected for ever.
+	things *sync.Map
 }
 
 func newLifecycle(h *Hub) lifecycle {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	return lifecycle{h, binary.BigEndian.Uint64(b[:])}
+	return lifecycle{h, binary.BigEndian.Uint64(b[:]), &sync.Map{}}
 }
 
 // A lifecycleEvent has the members of AWS IoT's events; times are milliseconds.
@@ -44,7 +50,13 @@ type lifecycleEvent struct {
 }
 
 func (l lifecycle) Connected(c *broker.ClientInfo) {
+	if err := l.hub.principals.certs.Connected(context.Background(), c.Principal); err != nil {
+		l.hub.log.Warn("thinghub: the certificate that another one replaces is not ended", "certificate", c.Principal, "err", err)
+	}
 	thing := l.thing(c)
+	if thing != "" {
+		l.things.Store(c.Serial, thing)
+	}
 	source := address(c)
 	l.hub.registry.ConnectivityChanged(thingOr(thing, c.ClientID), registry.Connectivity{
 		Connected: true, Timestamp: c.ConnectedAt, ClientID: c.ClientID, Version: int64(c.Serial),
@@ -58,7 +70,10 @@ func (l lifecycle) Connected(c *broker.ClientInfo) {
 
 func (l lifecycle) Disconnected(c *broker.ClientInfo, cause error) {
 	now := time.Now()
-	thing := l.thing(c)
+	thing := ""
+	if v, ok := l.things.LoadAndDelete(c.Serial); ok {
+		thing = v.(string)
+	}
 	end := broker.EndingOf(cause)
 	why := disconnectReason(end, c.Transport)
 	byClient := end == broker.EndedByClient
@@ -91,9 +106,12 @@ func (l lifecycle) publish(topic string, c *broker.ClientInfo, e *lifecycleEvent
 	kind := strings.Split(topic, "/")[1]
 	e.ClientID, e.EventType, e.Principal = c.ClientID, kind, c.Principal
 	e.Session = fmt.Sprintf("%016x%016x", l.run, c.Serial)
-	body, err := json.Marshal(e)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(e)
 	if err == nil {
-		err = publisher{l.hub}.Publish(context.Background(), "$aws/events/"+topic+c.ClientID, body)
+		err = publisher{l.hub}.Publish(context.Background(), "$aws/events/"+topic+c.ClientID, bytes.TrimSuffix(body.Bytes(), []byte("\n")))
 	}
 	if err != nil {
 		l.hub.log.Warn("thinghub: event not published", "client", c.ClientID, "event", kind, "err", err)
@@ -102,7 +120,7 @@ func (l lifecycle) publish(topic string, c *broker.ClientInfo, e *lifecycleEvent
 
 // thing is the thing that the client's principal has for itself, if there is one.
 func (l lifecycle) thing(c *broker.ClientInfo) string {
-	thing, err := l.hub.registry.ExclusiveThing(context.Background(), c.Principal)
+	thing, err := l.hub.registry.ExclusiveThing(context.Background(), c.PrincipalARN)
 	if err != nil {
 		l.hub.log.Warn("thinghub: thing of a client not found", "client", c.ClientID, "err", err)
 	}

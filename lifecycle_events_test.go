@@ -77,6 +77,49 @@ func TestLifecycleEvents(t *testing.T) {
 	})
 }
 
+// A client is connected as the thing that its principal has for itself, otherwise as the
+// thing of its id, and leaves as the same, whatever was attached meanwhile.
+func TestConnectivity_Exclusive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := hubtest.New(t)
+		r := hub.Registry()
+		for _, name := range []string{"device", "pump"} {
+			_, err := r.CreateThing(t.Context(), registry.CreateThingInput{Name: name})
+			require.NoError(t, err)
+		}
+		require.NoError(t, r.UpdateIndexingConfiguration(t.Context(), registry.IndexingConfiguration{
+			Things: &registry.ThingIndexing{Mode: registry.IndexRegistry, Connectivity: registry.IndexStatus},
+		}))
+		connected := func() (names []string) {
+			t.Helper()
+			synctest.Wait()
+			found, _, err := r.SearchIndex(t.Context(), registry.Search{Query: "connectivity.connected:true"}, registry.Page{})
+			require.NoError(t, err)
+			for _, f := range found.Things {
+				names = append(names, f.Name)
+			}
+			return names
+		}
+		require.Empty(t, connected())
+		c := hub.Client(t, "device")
+		require.Equal(t, []string{"device"}, connected())
+		require.NoError(t, r.AttachThingPrincipal(t.Context(), registry.Attachment{Thing: "pump", Principal: "anonymous", Type: registry.Exclusive}))
+		require.NoError(t, c.Disconnect(&paho.Disconnect{}))
+		require.Empty(t, connected())
+		c = hub.Client(t, "device")
+		require.Equal(t, []string{"pump"}, connected())
+		require.NoError(t, r.DetachThingPrincipal(t.Context(), "pump", "anonymous"))
+		require.NoError(t, c.Disconnect(&paho.Disconnect{}))
+		require.Empty(t, connected())
+
+		// A take-over ends connected.
+		hub.Client(t, "device")
+		hub.Client(t, "device")
+		require.Equal(t, []string{"device"}, connected())
+	})
+}
+
 // Every end of a connection has AWS IoT's name for it.
 func TestLifecycleEvents_Reasons(t *testing.T) {
 	t.Parallel()

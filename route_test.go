@@ -3,6 +3,10 @@ package thinghub_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -11,6 +15,7 @@ import (
 	"github.com/thinghub/thinghub"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/hubtest"
+	"github.com/thinghub/thinghub/registry"
 	"github.com/thinghub/thinghub/shadow"
 )
 
@@ -65,7 +70,7 @@ func TestReservedTopics(t *testing.T) {
 	device := hub.Client(t, "lamp")
 	for _, topic := range []string{
 		lamp + "/update/accepted", lamp + "/update/delta", lamp + "/get/rejected", lamp, lamp + "/", lamp + "/other",
-		"$aws/events/presence/connected/lamp", "$aws/things/lamp", "$aws/", "$aws/rules/x",
+		"$aws/events/presence/connected/lamp", "$aws/things/lamp", "$aws/", "$aws/rule/x",
 	} {
 		require.Equal(t, byte(broker.NotAuthorized), publishing(t, device, &paho.Publish{Topic: topic, Payload: []byte(`{}`)}), topic)
 	}
@@ -108,3 +113,100 @@ func TestShadowConfigIsChecked(t *testing.T) {
 type noRoute struct{}
 
 func (noRoute) Route(context.Context, *broker.Message) error { return nil }
+
+// With RequireThings the shadows of things that are not in the registry are refused,
+// whoever asks.
+func TestShadow_RequireThings(t *testing.T) {
+	t.Parallel()
+	hub := hubtest.New(t, func(c *thinghub.Config) {
+		c.RequireThings = true
+		c.ShadowConfig.Require = func(_ context.Context, thing string) error {
+			if thing == "closed" {
+				return shadow.Refuse(403, "Closed")
+			}
+			return nil
+		}
+	})
+	server := httptest.NewServer(hub.DataPlane())
+	t.Cleanup(server.Close)
+	watch := hub.Recorder(t, "$aws/things/+/shadow/update/+")
+	device := hub.Client(t, "device")
+	overMQTT := func(thing string) string {
+		t.Helper()
+		update := &paho.Publish{Topic: "$aws/things/" + thing + "/shadow/update", Payload: []byte(`{"state":{"reported":{"on":true}},"clientToken":"x"}`)}
+		require.Less(t, publishing(t, device, update), byte(broker.UnspecifiedError))
+		m := watch.Next(t.Context())
+		if strings.HasSuffix(m.Topic, "/accepted") {
+			require.Equal(t, update.Topic+"/documents", watch.Next(t.Context()).Topic)
+			return "accepted"
+		}
+		require.Equal(t, update.Topic+"/rejected", m.Topic)
+		return string(m.Payload)
+	}
+	overHTTP := func(thing string) (int, string, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/things/"+thing+"/shadow", strings.NewReader(`{"state":{"reported":{"on":true}}}`))
+		require.NoError(t, err)
+		answer, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		if answer.StatusCode == http.StatusOK {
+			require.Equal(t, "$aws/things/"+thing+"/shadow/update/accepted", watch.Next(t.Context()).Topic)
+			require.Equal(t, "$aws/things/"+thing+"/shadow/update/documents", watch.Next(t.Context()).Topic)
+		}
+		return answer.StatusCode, answer.Header.Get("x-amzn-ErrorType"), string(body)
+	}
+	require.JSONEq(t, `{"code":404,"message":"Thing not found","clientToken":"x"}`, overMQTT("lamp"))
+	status, kind, body := overHTTP("lamp")
+	require.Equal(t, http.StatusNotFound, status)
+	require.Equal(t, "ResourceNotFoundException", kind)
+	require.Contains(t, body, `"message":"Thing not found"`)
+	_, err := hub.Shadows().Update(t.Context(), shadow.Key{Thing: "lamp"}, []byte(`{"state":{}}`), shadow.Requester{})
+	require.ErrorIs(t, err, shadow.ErrNotFound)
+
+	for _, name := range []string{"lamp", "closed"} {
+		_, err = hub.Registry().CreateThing(t.Context(), registry.CreateThingInput{Name: name})
+		require.NoError(t, err)
+	}
+	require.Equal(t, "accepted", overMQTT("lamp"))
+	status, _, _ = overHTTP("lamp")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `{"code":403,"message":"Closed","clientToken":"x"}`, overMQTT("closed"))
+
+	// A thing that is deleted leaves its shadow, which may be read but not written.
+	require.NoError(t, hub.Registry().DeleteThing(t.Context(), "lamp", nil))
+	require.JSONEq(t, `{"code":404,"message":"Thing not found","clientToken":"x"}`, overMQTT("lamp"))
+	_, err = hub.Shadows().Get(t.Context(), shadow.Key{Thing: "lamp"}, shadow.Requester{})
+	require.NoError(t, err)
+}
+
+// What a client does shows in a watch, with who it was; the end of the hub ends it.
+func TestShadow_Watch(t *testing.T) {
+	t.Parallel()
+	hub := hubtest.New(t)
+	k := shadow.Key{Thing: "lamp"}
+	device := hub.Client(t, "lamp")
+	require.Less(t, publishing(t, device, &paho.Publish{Topic: lamp + "/update", Payload: []byte(`{"state":{"reported":{"on":true}}}`)}), byte(broker.UnspecifiedError))
+	f := shadow.Only(k)
+	f.Current = true
+	var versions []int64
+	for c, err := range hub.Shadows().Watch(t.Context(), f) {
+		if err != nil {
+			require.ErrorIs(t, err, shadow.ErrClosed)
+			break
+		}
+		versions = append(versions, c.Current.Version)
+		switch c.Current.Version {
+		case 1:
+			require.Equal(t, shadow.Snapshot, c.Kind)
+			require.Less(t, publishing(t, device, &paho.Publish{Topic: lamp + "/update", Payload: []byte(`{"state":{"reported":{"on":false}}}`)}), byte(broker.UnspecifiedError))
+		case 2:
+			require.Equal(t, "lamp", c.By.ClientID)
+			require.Equal(t, shadow.FromMQTT, c.By.Source)
+			require.NoError(t, hub.Shutdown(t.Context()))
+		}
+	}
+	require.Equal(t, []int64{1, 2}, versions)
+}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"time"
 )
 
 // Action is what somebody wants to do, by its name in AWS policies. The control
@@ -45,8 +44,12 @@ type Credentials struct {
 	// TLS is the state of the TLS connection, nil on plain TCP. A WebSocket behind
 	// a TLS terminating http.Server has it too.
 	TLS *tls.ConnectionState
-	// Request is the HTTP request of a WebSocket upgrade or of a data-plane call.
+	// Request is the HTTP request of a WebSocket upgrade or of a call to one of the
+	// planes. Its body must not be read.
 	Request *http.Request
+	// Body returns the body of Request, read once and within the limits of the plane;
+	// its error is of no interest to the client. nil if there is no body to come.
+	Body func() ([]byte, error)
 	// RemoteAddr and LocalAddr are the two ends of the connection.
 	RemoteAddr, LocalAddr net.Addr
 	// Method and Data are MQTT 5's Authentication Method and Authentication Data.
@@ -56,33 +59,30 @@ type Credentials struct {
 	ProtocolVersion byte
 }
 
-// Identity is an authenticated principal. It is made by an Authenticator, shared
-// by everything that handles the connection, and never modified afterwards.
-type Identity struct {
-	// Principal is what policies hang on: a certificate id, a user name, an
-	// identity pool id. It is not empty.
-	Principal string
-	// Attributes are free facts about the principal that an Authorizer or a hook
-	// may use. May be nil.
-	Attributes map[string]string
-	// ClientID, when set, replaces the client id the client asked for.
-	ClientID string
-	// Expires ends the connection at that time; zero means never.
-	Expires time.Time
-}
-
 // Conn is what an Authorizer may know about the connection a request comes from.
 type Conn struct {
+	// ClientID is empty for HTTP.
 	ClientID   string
 	RemoteAddr net.Addr
-	// CleanStart, HasWill and WillRetain describe the CONNECT packet.
+	// ServerName is the name by which the client asked for the server (SNI), empty if
+	// it did not. Secure says that the connection is encrypted.
+	ServerName string
+	Secure     bool
+	// CleanStart, Persistent, HasWill and WillRetain describe the CONNECT packet.
+	// Persistent is what AWS calls a persistent session: MQTT 3.1.1 without
+	// CleanSession, MQTT 5 with a Session Expiry Interval.
 	CleanStart bool
+	Persistent bool
 	HasWill    bool
 	WillRetain bool
 	// WillTopic is the topic of the will, empty without one.
 	WillTopic string
 	// Username is what the client sent; a label, not proof of anything.
 	Username string
+	// End, if it is not nil, ends the connection because of err: a refusal as of
+	// Authenticate tells the client. It may be called at any time, by anybody, and
+	// does not wait.
+	End func(err error)
 }
 
 // Request is one question to an Authorizer.
@@ -92,7 +92,8 @@ type Request struct {
 	// client wrote it, "$share/" included (Subscribe), or the topic name (Publish,
 	// RetainPublish, Receive, GetRetainedMessage). For the shadow actions and the
 	// control plane it is the resource's part of its ARN, such as "thing/pump-1" or
-	// "thing/pump-1/settings", and "*" where an operation names no resource.
+	// "thing/pump-1/settings", the whole ARN if it is none of the hub's, and "*" where an
+	// operation names no resource. An operation on several of them asks about each.
 	Resource string
 	Conn     Conn
 }
@@ -101,7 +102,9 @@ type Request struct {
 //
 // Authenticate returns the identity behind c. A refusal wraps one of
 // [ErrBadCredentials], [ErrNotAuthorized] or [ErrBanned], or an MQTT reason code
-// (broker.ReasonCode). Any other error counts as [ErrUnavailable]; both are logged as
+// (broker.ReasonCode). [ErrUnrecognised] says that c has nothing that this Authenticator
+// is for; alone it refuses as ErrNotAuthorized does, in a [Chain] the next one is asked.
+// Any other error counts as [ErrUnavailable]; both are logged as
 // warnings, refusals at debug level. It may wait; ctx ends with the hub and after the
 // host's connect timeout. Safe for concurrent use.
 type Authenticator interface {
@@ -160,12 +163,18 @@ type Opener interface {
 	Open(ctx context.Context, id *Identity, c *Conn) (Session, error)
 }
 
+// An Owner is a [Session] that knows to whom the MQTT session of its connection
+// belongs besides its principal: the thing, say, whose certificate is replaced by
+// another one. Owner must not wait; "" is nobody.
+type Owner interface{ Owner() string }
+
 // A Session answers for one connection.
 //
 // Allow is called for every message: it must not wait, must not keep resource
 // (which may point into a network buffer) and should not allocate. It is called
 // by many goroutines at once, and also after Close: for messages on their way, and
-// for a will that waits for its delay. Close is called exactly once.
+// for a will that waits for its delay. It must not wait for Conn.End either, which it may
+// call. Close is called exactly once.
 type Session interface {
 	Allow(a Action, resource string) error
 	Close()

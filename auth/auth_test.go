@@ -9,9 +9,9 @@ import (
 	"github.com/thinghub/thinghub/auth"
 )
 
-func TestMemoryKnowsNobody(t *testing.T) {
+func TestNobody(t *testing.T) {
 	t.Parallel()
-	m := auth.NewMemory()
+	m := auth.Nobody{}
 	id, err := m.Authenticate(t.Context(), &auth.Credentials{Username: "admin", Password: []byte("admin")})
 	require.Nil(t, id)
 	require.ErrorIs(t, err, auth.ErrNotAuthorized)
@@ -40,4 +40,11 @@ func TestInsecureAllowAll(t *testing.T) {
 	require.NoError(t, s.Allow(auth.Receive, "a"))
 	s.Close()
 	require.True(t, a.Immediate())
+}
+
+func TestBareName(t *testing.T) {
+	t.Parallel()
+	for username, want := range map[string]string{"": "", "a": "a", "a?SDK=x": "a", "a?b?c": "a", "?token=t": ""} {
+		require.Equal(t, want, auth.BareName(username))
+	}
 }

@@ -7,10 +7,14 @@
 // that filter, receive this message. The two are separate seams, so a host can
 // keep its own user table and our policies, or the other way round.
 //
-// The default of both is [NewMemory]: it knows nobody and refuses everything. A
-// hub without configuration is therefore closed, not open. [InsecureAllowAll]
-// opens the door for tests and for machines nobody else can reach; its name is
-// meant to be seen in a code review.
+// A hub has both: its rooms below this package know certificates (auth/certs), signed
+// requests (auth/sigv4), users (auth/users), whom the host's code knows (auth/custom),
+// and what they may do (auth/access, by policies). They keep what they know in a
+// [Directory], in which there is nobody at first. A hub without configuration is
+// therefore closed, not open. [InsecureAllowAll] opens the door for tests and for
+// machines nobody else can reach; its name is meant to be seen in a code review. [Chain]
+// joins authenticators. Tokens of login providers are proved by [TokenVerifier]s: auth/oidc,
+// auth/oidc/social and auth/saml, modules of their own, have some.
 //
 // # The data path
 //

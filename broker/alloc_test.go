@@ -115,10 +115,10 @@ func TestSizes(t *testing.T) {
 		got, limit uintptr
 	}{
 		{"conn", unsafe.Sizeof(conn{}), 272},
-		{"session", unsafe.Sizeof(session{}), 336},
+		{"session", unsafe.Sizeof(session{}), 344},
 		{"subscription", unsafe.Sizeof(subscription{}), 48},
 		{"flight", unsafe.Sizeof(flight{}), 48},
-		{"Message", unsafe.Sizeof(Message{}), 256},
+		{"Message", unsafe.Sizeof(Message{}), 272},
 		{"loopDriver", unsafe.Sizeof(loopDriver{}), 80},
 	} {
 		t.Logf("%s: %d bytes", s.name, s.got)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
@@ -51,6 +52,10 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	if old == nil && len(s.sessions.byID) >= s.cfg.MaxSessions {
 		s.sessions.mu.Unlock()
 		return refuse(QuotaExceeded, "the server has reached its limit of %d sessions", s.cfg.MaxSessions)
+	}
+	if err := c.stillWelcome(old); err != nil {
+		s.sessions.mu.Unlock()
+		return err
 	}
 	if s.herald.full(id) {
 		s.sessions.mu.Unlock()
@@ -100,10 +105,12 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 		s.sessions.byID[id] = sess
 	}
 	sess.expiry, sess.durable = expiry, expiry > 0
+	sess.belongs = belongingOf(c.id, c.owner())
 	sess.expireAt, sess.willAt = 0, 0
 	sess.will = r.will
 	if r.will != nil {
 		r.will.m.Origin.ClientID, r.will.m.Origin.Principal, r.will.authz = id, c.id.Principal, c.authz
+		r.will.id, r.will.name = c.id, auth.BareName(r.creds.Username)
 	}
 	c.setLimits(r)
 	ka := r.keepAlive
@@ -112,7 +119,7 @@ func (s *Server) attach(b *batch, c *conn, r *connectRequest, data []byte) error
 	}
 	c.keepAlive = time.Duration(ka) * 1500 * time.Millisecond
 	c.info = &ClientInfo{
-		ClientID: id, Serial: s.count.accepted.Add(1), Username: r.creds.Username, Principal: c.id.Principal, ProtocolVersion: byte(c.ver), CleanStart: r.cleanStart,
+		ClientID: id, Serial: s.count.accepted.Add(1), Username: auth.BareName(r.creds.Username), Principal: c.id.Principal, PrincipalARN: c.id.Attached(), ProtocolVersion: byte(c.ver), CleanStart: r.cleanStart,
 		SessionPresent: present, KeepAlive: time.Duration(ka) * time.Second, SessionExpiry: expiry,
 		RemoteAddr: r.creds.RemoteAddr, Transport: c.drv.info().transport, ConnectedAt: b.now,
 	}

@@ -30,7 +30,8 @@ type batch struct {
 	hits    []*subscription
 	collect func(*subscription) bool
 	merged  merger
-	busy    bool // in fanout
+	busy    bool   // in fanout
+	only    string // whom the message is for, "" for everybody
 	frames  frames
 	asked   []bool // of a shared group
 

@@ -54,7 +54,8 @@ type DisconnectOptions struct {
 	// waits for the client are dropped.
 	EndSession bool
 	// SuppressWill discards the will. By default it is published, after its delay if
-	// the session lives on.
+	// the session lives on. DisconnectPrincipal discards those too that wait for their
+	// delay already.
 	SuppressWill bool
 }
 
@@ -65,18 +66,23 @@ type DisconnectOptions struct {
 // there is a session of its: this then ends, and the will that waits in it is
 // published or discarded.
 func (s *Server) Disconnect(clientID string, o DisconnectOptions) error {
+	return s.disconnect(clientID, "", o)
+}
+
+// disconnect is Disconnect for a session of a principal, "" for any.
+func (s *Server) disconnect(clientID, principal string, o DisconnectOptions) error {
 	if o.Reason == nil {
 		o.Reason = AdministrativeAction
 	}
 	s.sessions.mu.Lock()
 	sess := s.sessions.byID[clientID]
-	if sess == nil {
+	if sess == nil || principal != "" && sess.belongs.principal != principal {
 		s.sessions.mu.Unlock()
 		return ErrNotConnected
 	}
 	sess.mu.Lock()
 	c := sess.conn
-	if o.SuppressWill && (c != nil || o.EndSession) {
+	if o.SuppressWill && (c != nil || o.EndSession || principal != "") {
 		sess.will = nil
 	}
 	if c == nil {
@@ -96,4 +102,30 @@ func (s *Server) Disconnect(clientID string, o DisconnectOptions) error {
 	s.sessions.mu.Unlock()
 	c.close(fmt.Errorf("%w: %w", ErrDisconnected, o.Reason))
 	return nil
+}
+
+// DisconnectPrincipal ends the connections of a principal, and returns how many there
+// were. With o.EndSession it ends its sessions that are not connected as well; they do not
+// count. With o.SuppressWill the wills that these have left behind are discarded, too. An identity's Check is asked after this has looked for them or before: who
+// revokes a principal first makes Check refuse it, and then calls this, and nobody is
+// missed.
+func (s *Server) DisconnectPrincipal(principal string, o DisconnectOptions) (connections int) {
+	var clients []string
+	s.sessions.mu.Lock()
+	for id, sess := range s.sessions.byID {
+		if sess.belongs.principal != principal {
+			continue
+		}
+		sess.mu.Lock()
+		if sess.conn != nil {
+			connections++
+		}
+		sess.mu.Unlock()
+		clients = append(clients, id)
+	}
+	s.sessions.mu.Unlock()
+	for _, id := range clients {
+		_ = s.disconnect(id, principal, o) // it may have left meanwhile
+	}
+	return connections
 }

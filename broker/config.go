@@ -39,7 +39,7 @@ const (
 // turns the limit (or the feature) off.
 type Config struct {
 	// Authenticator and Authorizer decide who connects and what they may do.
-	// Default: auth.NewMemory(), which knows nobody.
+	// Default: auth.Nobody{}, which knows nobody.
 	Authenticator auth.Authenticator
 	Authorizer    auth.Authorizer
 	// Broker moves messages between hubs. Default: NewMemory().
@@ -222,10 +222,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("broker: Config.Hooks[%d] is a %T, which implements none of the Hook interfaces", i, h)
 		}
 	}
-	var nobody *auth.Memory
-	if c.Authenticator == nil || c.Authorizer == nil {
-		nobody = auth.NewMemory()
-	}
+	nobody := auth.Nobody{}
 	if c.Authenticator == nil {
 		c.Authenticator = nobody
 	}
@@ -249,7 +246,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func isHook(h Hook) bool {
 	switch h.(type) {
-	case HookConnected, HookDisconnected, HookSubscribed, HookUnsubscribed, HookPublished, HookDropped:
+	case HookConnected, HookDisconnected, HookSubscribed, HookUnsubscribed, HookPublished, HookDropped, HookDenied:
 		return true
 	}
 	return false

@@ -391,11 +391,12 @@ func (c *conn) rearm() {
 	}
 }
 
-// mayReceive asks whether the client may get m. The session's lock is held.
-func (c *conn) mayReceive(m *Message) (ok bool) {
+// mayReceive asks whether the client may get m; nil if so. The session's lock is held.
+func (c *conn) mayReceive(m *Message) (err error) {
 	if c.authz == nil || c.asker != nil { // which was asked before
-		return true
+		return nil
 	}
+	err = errPanicked
 	defer c.srv.rescue("an authorizer")
-	return c.authz.Allow(auth.Receive, m.Topic) == nil
+	return c.authz.Allow(auth.Receive, m.Topic)
 }

@@ -67,7 +67,7 @@ func (c *conn) onConnect(b *batch, frame, body []byte) error {
 		work: func(ctx context.Context) error {
 			id, err := c.srv.cfg.Authenticator.Authenticate(ctx, &r.creds)
 			if err == nil {
-				who, err = c.srv.admission(ctx, id, r)
+				who, err = c.srv.admission(ctx, id, r, c.cut)
 			}
 			return err
 		},
@@ -182,16 +182,22 @@ func (c *conn) admit(b *batch, who admission, data []byte, err error) error {
 	c.req = nil
 	if err != nil {
 		if isFailure(err) {
-			c.srv.log.Warn("broker: authentication failed", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
+			c.srv.log.Warn("broker: authentication failed", "client", clip(r.creds.ClientID), "remote", r.creds.RemoteAddr, "err", err)
 			err = refuse(ServerUnavailable, "authentication is not possible at the moment")
 		} else {
-			if _, nobody := c.srv.cfg.Authenticator.(*auth.Memory); nobody {
+			if _, nobody := c.srv.cfg.Authenticator.(auth.Nobody); nobody {
 				c.srv.closedDoor.Do(func() {
-					c.srv.log.Warn("broker: every client is refused, because Config.Authenticator is not set", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr)
+					c.srv.log.Warn("broker: every client is refused, because Config.Authenticator is not set", "client", clip(r.creds.ClientID), "remote", r.creds.RemoteAddr)
 				})
 			}
-			c.srv.log.Debug("broker: CONNECT refused", "client", r.creds.ClientID, "remote", r.creds.RemoteAddr, "err", err)
+			c.srv.log.Debug("broker: CONNECT refused", "client", clip(r.creds.ClientID), "remote", r.creds.RemoteAddr, "err", err)
 		}
+		d := Denial{
+			ClientID: r.creds.ClientID, Username: auth.BareName(r.creds.Username), RemoteAddr: r.creds.RemoteAddr,
+			Action: auth.Connect, Resource: r.creds.ClientID, Err: err,
+		}
+		d.of(who.id)
+		c.srv.tellHooksDenied(&d)
 		return c.refuseConnect(b, err)
 	}
 	if c.phase.Load() == phaseClosed {
@@ -206,6 +212,9 @@ func (c *conn) admit(b *batch, who admission, data []byte, err error) error {
 		r.responseInfo = f(r.creds.ClientID)
 	}
 	if err := c.srv.attach(b, c, r, data); err != nil {
+		if ReasonOf(err) == NotAuthorized {
+			c.srv.tellDenied(c.denial(auth.Connect, r.creds.ClientID, err))
+		}
 		who.close(c.srv)
 		return c.refuseConnect(b, err)
 	}
@@ -230,7 +239,7 @@ func (c *conn) refuseConnect(b *batch, err error) error {
 			return err
 		}
 		ack.Code = v3
-	} else if text := reasonText(err); text != "" {
+	} else if text := connectText(code, err); text != "" {
 		ack.Props.SetReasonString([]byte(text))
 	}
 	buf := ack.Append(nil, c.ver)
@@ -242,6 +251,21 @@ func (c *conn) refuseConnect(b *batch, err error) error {
 		c.reply(b, buf)
 	}
 	return err
+}
+
+// connectText is what a client is told that may not connect. Why a policy or a store of
+// passwords said no is for the log and the hooks.
+func connectText(code ReasonCode, err error) string {
+	if text := reasonText(err); text != "" {
+		return text
+	}
+	if code == NotAuthorized {
+		return "not authorized to connect"
+	}
+	if code == BadUserNameOrPassword {
+		return "the user name, password or other credentials are not good"
+	}
+	return ""
 }
 
 // fits reports whether the client takes a packet of this size [MQTT-3.1.2-24].

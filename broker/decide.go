@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 
@@ -85,8 +84,8 @@ func (a *admission) close(s *Server) {
 	}
 }
 
-// admission decides whether an identity may connect as r asked.
-func (s *Server) admission(ctx context.Context, id *auth.Identity, r *connectRequest) (admission, error) {
+// admission decides whether an identity may connect as r asked; end ends the connection.
+func (s *Server) admission(ctx context.Context, id *auth.Identity, r *connectRequest, end func(error)) (admission, error) {
 	if id == nil || id.Principal == "" {
 		return admission{}, errors.New("broker: the Authenticator returned an identity without principal")
 	}
@@ -94,7 +93,11 @@ func (s *Server) admission(ctx context.Context, id *auth.Identity, r *connectReq
 		r.creds.ClientID = id.ClientID
 	}
 	c := &auth.Conn{
-		ClientID: r.creds.ClientID, RemoteAddr: r.creds.RemoteAddr, CleanStart: r.cleanStart, Username: r.creds.Username,
+		ClientID: r.creds.ClientID, RemoteAddr: r.creds.RemoteAddr, CleanStart: r.cleanStart, Persistent: r.expiry > 0, Username: r.creds.Username,
+		End: end,
+	}
+	if t := r.creds.TLS; t != nil {
+		c.Secure, c.ServerName = true, t.ServerName
 	}
 	if r.will != nil {
 		c.HasWill, c.WillRetain, c.WillTopic = true, r.will.m.Retain, r.will.m.Topic
@@ -130,26 +133,6 @@ func (s *Server) authorize(ctx context.Context, id *auth.Identity, c *auth.Conn)
 	return a, nil
 }
 
-// denied makes an authorizer's error a refusal that is told to the client.
-func denied(err error) error {
-	if errors.Is(err, auth.ErrDenied) {
-		return NotAuthorized
-	}
-	return err
-}
-
-// logDenial logs what an authorizer refused, or that it could not decide. resource may
-// point into a read buffer.
-func (s *Server) logDenial(a auth.Action, clientID, resource string, err error) {
-	level, text := slog.LevelWarn, "broker: denied, because the authorizer failed"
-	if errors.Is(err, auth.ErrDenied) {
-		level, text = slog.LevelDebug, "broker: denied"
-	}
-	if ctx := context.Background(); s.log.Enabled(ctx, level) {
-		s.log.Log(ctx, level, text, "action", string(a), "client", clientID, "resource", strings.Clone(resource), "err", err)
-	}
-}
-
 // isFailure tells what an authenticator or authorizer could not decide from what it
 // decided.
 func isFailure(err error) bool {
@@ -175,6 +158,7 @@ func (c *conn) reauthorize(who admission) {
 		return
 	}
 	old := admission{c.id, c.conn, c.authz}
+	c.id = who.id
 	if c.asker != nil {
 		c.asker.id.Store(who.id) // it stays the one that others may be asking
 	} else {
@@ -187,7 +171,6 @@ func (c *conn) reauthorize(who admission) {
 	if c.asker == nil {
 		old.close(c.srv)
 	}
-	c.id = who.id
 	c.expires.Store(c.srv.expiry(who.id))
 	c.rearm()
 }
@@ -207,8 +190,12 @@ func (a *askSession) Allow(act auth.Action, resource string) error {
 
 func (a *askSession) Close() {}
 
-// mayReceive asks about a delivery. No lock is held.
-func (a *askSession) mayReceive(m *Message) bool {
+// mayReceive asks about a delivery; nil allows it. No lock is held.
+func (a *askSession) mayReceive(m *Message) (err error) {
+	err = errPanicked
 	defer a.srv.rescue("an authorizer")
-	return a.Allow(auth.Receive, m.Topic) == nil
+	return a.Allow(auth.Receive, m.Topic)
 }
+
+// errPanicked stands for the answer of an authorizer that had none.
+var errPanicked = errors.New("broker: the authorizer panicked")

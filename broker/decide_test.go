@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,5 +85,36 @@ func TestDecision_Logged(t *testing.T) {
 		}
 		r.drop()
 		eventually(t, func() bool { return j.has("level=WARN", "resource=will/down") }, "the will")
+	})
+}
+
+// Why something is denied is only found out for who reads it: a client that is refused can
+// come again and again.
+func TestDecision_ExplainsToReaders(t *testing.T) {
+	t.Parallel()
+	drivers(t, func(t *testing.T, cfg broker.Config) {
+		for level, want := range map[slog.Level]bool{slog.LevelInfo: false, slog.LevelDebug: true} {
+			j := &journal{}
+			cfg.Logger = slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: level}))
+			var asked atomic.Int32
+			cfg.Authorizer = asking(func(r *auth.Request) error {
+				if r.Resource == "in" {
+					return nil
+				}
+				return &auth.Denied{Action: r.Action, Resource: r.Resource, Explain: func() string { asked.Add(1); return "the long story" }}
+			})
+			s := newStage(t, cfg)
+			for _, v := range []packet.Version{packet.V311, packet.V5} {
+				r := &raw{t: t, nc: s.dial(), v: v}
+				require.NotZero(t, r.hello("out").Code)
+				r.wantClosed()
+				r = s.client(t, v, "in")
+				r.send(publish("t", "", 1, 1))
+				r.wantAck(packet.TypePuback)
+				require.GreaterOrEqual(t, r.subscribe("t", 0), byte(0x80))
+			}
+			require.Equal(t, want, asked.Load() > 0)
+			require.Equal(t, want, j.has("client=out", "the long story"))
+		}
 	})
 }

@@ -3,10 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"iter"
-	"time"
-
-	"github.com/thinghub/thinghub/internal/topic"
 )
 
 // Publish keeps m if it is retained and brings it to every hub that wants it. It is
@@ -38,26 +34,27 @@ func (s *Server) Publish(ctx context.Context, m *Message) error {
 	return nil
 }
 
-// Retained yields the retained messages whose topics match filter, in no order. They
-// must not be modified. An error is that of the filter or of the store, and ends it.
-func (s *Server) Retained(ctx context.Context, filter string) iter.Seq2[*Message, error] {
-	return func(yield func(*Message, error) bool) {
-		if err := topic.CheckFilter(filter); err != nil {
-			yield(nil, fmt.Errorf("broker: %w", err))
-			return
-		}
-		now := time.Now()
-		for m, err := range s.cfg.Retained.Match(ctx, filter) {
-			switch {
-			case err != nil:
-				yield(nil, fmt.Errorf("broker: retained messages: %w", err))
-				return
-			case m == nil || m.expired(now):
-			case !yield(m, nil):
-				return
-			}
-		}
+// Deliver brings m to one client and to nobody else, by the subscriptions of its that
+// match, if there are any. The client may be offline if its session is kept. The message
+// goes past Router and Broker, and is not retained. m is not kept.
+//
+// The error is that of [Message.Validate], ErrClosed, or the context's.
+func (s *Server) Deliver(ctx context.Context, clientID string, m *Message) error {
+	if err := m.Validate(); err != nil {
+		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.Closed() {
+		return ErrClosed
+	}
+	b := s.borrow()
+	defer b.done()
+	b.only = clientID
+	defer func() { b.only = "" }()
+	s.fanout(b, "", m)
+	return nil
 }
 
 // deliver is what the Broker calls for every message that concerns this hub.
@@ -92,6 +89,9 @@ func (s *Server) fanout(b *batch, group string, m *Message) {
 	b.frames.reset()
 	for i, sub := range b.hits {
 		b.hits[i] = nil
+		if b.only != "" && (sub.sess == nil || sub.sess.id != b.only) {
+			continue
+		}
 		if g := sub.group; g != nil {
 			if group == EveryGroup || group == g.name {
 				g.deliver(b, m)

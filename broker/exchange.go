@@ -60,9 +60,9 @@ func (c *conn) step(b *batch, x auth.Exchanger, data []byte) {
 			case err != nil || id == nil:
 				return err
 			case !e.again:
-				who, err = s.admission(ctx, id, e.req)
+				who, err = s.admission(ctx, id, e.req, c.cut)
 				return err
-			case id.Principal != before.Principal: // the session is the other's
+			case !belongingOf(before, "").to(id): // the session is the other's
 				return refuse(NotAuthorized, "re-authentication as somebody else")
 			}
 			if who, err = s.authorize(ctx, id, conn); err != nil && isFailure(err) {
@@ -100,8 +100,10 @@ func (c *conn) step(b *batch, x auth.Exchanger, data []byte) {
 	})
 }
 
-// reauthenticationFailed returns what ends the connection [MQTT-4.12.1-2].
+// reauthenticationFailed tells that the client is not who it was any more, and returns what
+// ends the connection [MQTT-4.12.1-2].
 func (c *conn) reauthenticationFailed(err error) error {
+	c.srv.tellHooksDenied(c.denial(auth.Connect, c.conn.ClientID, err))
 	if isFailure(err) {
 		c.srv.log.Warn("broker: re-authentication failed", "client", c.conn.ClientID, "err", err)
 	} else {

@@ -3,6 +3,8 @@ package broker
 import (
 	"net"
 	"time"
+
+	"github.com/thinghub/thinghub/auth"
 )
 
 // A Hook watches a server. It implements any of the Hook... interfaces below; the
@@ -63,6 +65,29 @@ type HookDropped interface {
 	Dropped(clientID string, m *Message, why DropReason)
 }
 
+// HookDenied is told what an authenticator or authorizer refused a client, or a topic
+// that nobody may use: CONNECT (a WebSocket from a page of another origin included, and a
+// re-authentication), SUBSCRIBE, PUBLISH, a will, deliveries (auth.Receive). Of the
+// deliveries to a client it is told one per second at most; [HookDropped] is told of all.
+type HookDenied interface{ Denied(d *Denial) }
+
+// A Denial is something that a client was refused.
+type Denial struct {
+	ClientID string
+	// Username is what the client called itself, as [auth.BareName] has it.
+	Username string
+	// Principal and PrincipalARN, as those of [ClientInfo], are empty if the client is
+	// nobody that is known.
+	Principal, PrincipalARN string
+	RemoteAddr              net.Addr
+	Action                  auth.Action
+	// Resource is that of [auth.Request].
+	Resource string
+	// Err is what the authenticator or authorizer said. An *auth.Denied has the reason
+	// for people; clients are not told it.
+	Err error
+}
+
 // ClientInfo describes a connected client. Hooks are given it as it was when the
 // client connected.
 type ClientInfo struct {
@@ -70,9 +95,13 @@ type ClientInfo struct {
 	// Serial is the number of the connection: 1 for the first one that the server
 	// accepted, one more for each that followed. It tells the connections of a client
 	// id apart and in their order; after a restart it begins anew.
-	Serial          uint64
-	Username        string
-	Principal       string
+	Serial uint64
+	// Username is what the client called itself, as [auth.BareName] has it.
+	Username  string
+	Principal string
+	// PrincipalARN is what things and policies are attached to; see
+	// [auth.Identity.Attached].
+	PrincipalARN    string
 	ProtocolVersion byte // 4 or 5
 	CleanStart      bool
 	SessionPresent  bool
@@ -93,6 +122,7 @@ type hooks struct {
 	unsubscribed []HookUnsubscribed
 	published    []HookPublished
 	dropped      []HookDropped
+	denied       []HookDenied
 }
 
 // ofClients reports whether anybody is told what happens to the clients.
@@ -119,6 +149,9 @@ func newHooks(list []Hook) (h hooks) {
 		}
 		if x, ok := k.(HookDropped); ok {
 			h.dropped = append(h.dropped, x)
+		}
+		if x, ok := k.(HookDenied); ok {
+			h.denied = append(h.denied, x)
 		}
 	}
 	return h

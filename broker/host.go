@@ -46,6 +46,9 @@ func (s *Server) Subscribe(ctx context.Context, filter string, fn func(*Message)
 	if shared {
 		return nil, refuse(SharedNotSupported, "shared subscription %q of a host handler", filter)
 	}
+	if fn == nil {
+		return nil, refuse(ImplementationSpecificError, "the handler of %q is nil, expected a function", clip(filter))
+	}
 	h := &hostSub{srv: s, fn: fn}
 	h.ready = sync.NewCond(&h.mu)
 	h.sub.filter, h.sub.host = filter, h

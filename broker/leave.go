@@ -23,6 +23,14 @@ func (c *conn) close(cause error) {
 	d.settle()
 }
 
+// cut is close for who decides about the client, who must not wait: it returns at once.
+func (c *conn) cut(cause error) {
+	if cause == nil {
+		cause = NotAuthorized
+	}
+	c.srv.spawn(func() { c.close(cause) }) // unless the server ends, and all connections with it
+}
+
 // hangUp is the part of close that does not wait. The rest is to be settled.
 func (c *conn) hangUp(cause error) departure {
 	if was := c.phase.Swap(phaseClosed); was != phaseClosed {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"net"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -44,6 +45,8 @@ type Origin struct {
 	ClientID string
 	// Principal is who the publisher proved to be, empty when nobody asked.
 	Principal string
+	// RemoteAddr is where the publishing client connects from, nil when there is none.
+	RemoteAddr net.Addr
 	// Hops counts how often the message led to another one, against loops.
 	Hops uint8
 }
@@ -95,6 +98,9 @@ type Message struct {
 
 // UserProperties returns the user properties in their order; keys may repeat.
 func (m *Message) UserProperties() iter.Seq2[string, string] { return packet.UserProperties(m.user) }
+
+// HasUserProperties reports whether there are user properties.
+func (m *Message) HasUserProperties() bool { return len(m.user) > 0 }
 
 // AddUserProperty appends a user property. It must not be used on a message that
 // was handed over by the hub.

@@ -23,15 +23,8 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 		return err
 	}
 	s := c.srv
-	cfg := &s.cfg
-	if p.QoS > cfg.maxQoS() {
-		return refuse(QoSNotSupported, "PUBLISH with QoS %d, at most %d is supported", p.QoS, cfg.maxQoS())
-	}
-	if p.Retain && cfg.DisableRetain {
-		return refuse(RetainNotSupported, "retained PUBLISH, but the server keeps no retained messages")
-	}
-	if cfg.MaxPayloadBytes > 0 && len(p.Payload) > cfg.MaxPayloadBytes {
-		return refuse(PacketTooLarge, "payload of %d bytes, at most %d are accepted", len(p.Payload), cfg.MaxPayloadBytes)
+	if err := s.checkForm(p.QoS, p.Retain, len(p.Payload)); err != nil {
+		return err
 	}
 	m := &b.msg
 	*m = Message{Topic: stringOf(p.Topic), Payload: p.Payload, QoS: QoS(p.QoS), Retain: p.Retain, Received: b.now, batch: b}
@@ -43,7 +36,7 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 	if err := s.checkTopic(m.Topic); err != nil {
 		return err
 	}
-	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID, Principal: c.id.Principal}
+	m.Origin = Origin{Source: FromClient, ClientID: c.conn.ClientID, Principal: c.id.Principal, RemoteAddr: c.conn.RemoteAddr}
 
 	if p.QoS == 2 {
 		again, err := c.receiveExactlyOnce(b, p.PacketID)
@@ -69,6 +62,33 @@ func (c *conn) onPublish(b *batch, flags byte, body []byte) error {
 		}
 	}
 	return c.acknowledge(b, p, m, delivered, err)
+}
+
+// checkForm refuses what Config does not have publishers send.
+func (s *Server) checkForm(qos byte, retain bool, payload int) error {
+	cfg := &s.cfg
+	switch {
+	case qos > cfg.maxQoS():
+		return refuse(QoSNotSupported, "PUBLISH with QoS %d, at most %d is supported", qos, cfg.maxQoS())
+	case retain && cfg.DisableRetain:
+		return refuse(RetainNotSupported, "retained PUBLISH, but the server keeps no retained messages")
+	case cfg.MaxPayloadBytes > 0 && payload > cfg.MaxPayloadBytes:
+		return refuse(PacketTooLarge, "payload of %d bytes, at most %d are accepted", payload, cfg.MaxPayloadBytes)
+	}
+	return nil
+}
+
+// CheckPublish returns why the server would refuse m from a client, by the limits of
+// its Config and because $SYS is its own; nil if it would not. It is for who takes in
+// messages of clients by other ways than MQTT, and hands them to [Server.Route].
+func (s *Server) CheckPublish(m *Message) error {
+	if reserved(m.Topic) {
+		return errNotAuthorized
+	}
+	if err := s.checkForm(byte(m.QoS), m.Retain, len(m.Payload)); err != nil {
+		return err
+	}
+	return s.checkTopic(m.Topic)
 }
 
 // publishProperties resolves the topic alias and takes the others over.
@@ -126,20 +146,26 @@ func (c *conn) receiveExactlyOnce(b *batch, pid uint16) (again bool, err error) 
 // allowPublish asks the authorizer.
 func (c *conn) allowPublish(m *Message) error {
 	if m.Topic[0] == '$' && reserved(m.Topic) {
+		c.srv.tellDenied(c.denial(auth.Publish, m.Topic, errNotAuthorized))
 		return errNotAuthorized
 	}
 	if c.authz == nil {
 		return nil
 	}
-	err := c.authz.Allow(auth.Publish, m.Topic)
+	action := auth.Publish
+	err := c.authz.Allow(action, m.Topic)
 	if err == nil && m.Retain {
-		err = c.authz.Allow(auth.RetainPublish, m.Topic)
+		action = auth.RetainPublish
+		err = c.authz.Allow(action, m.Topic)
 	}
-	if err != nil {
-		c.srv.logDenial(auth.Publish, m.Origin.ClientID, m.Topic, err)
+	if err == nil {
+		return nil
+	}
+	c.srv.tellDenied(c.denial(action, m.Topic, err))
+	if reasonText(err) == "" {
 		return errNotAuthorized
 	}
-	return nil
+	return refuseDenied(err, "")
 }
 
 // refusePublish counts a message that was not accepted, or not in full if it was

@@ -146,10 +146,14 @@ func TestAuthExchange_5_0_4_12_1_1_NewPermissions(t *testing.T) {
 				r.wantAuth(broker.Success, "")
 				for _, x := range []string{"reader", "writer"} {
 					try(x+"/x", x == role, x == role)
+					denied := func() uint64 { return s.srv.Metrics().Dropped[broker.DropDenied.String()] }
+					before := denied()
 					require.NoError(t, s.srv.Publish(t.Context(), &broker.Message{Topic: x + "/host"}))
 					w.wantMessage(x+"/host", "", 0)
 					if x == role {
 						r.wantMessage(x+"/host", "", 0)
+					} else { // decided as who the client is now, and not as who it is next
+						eventually(t, func() bool { return denied() == before+1 }, "the denied delivery")
 					}
 					r.ping()
 				}

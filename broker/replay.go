@@ -160,13 +160,24 @@ func (s *session) pull(r *replayer, now time.Time) bool {
 	var err error
 	ok := false
 	s.srv.shield("the store of retained messages", func() { m, err, ok = r.next() })
-	if ok && err == nil && m != nil && (m.expired(now) || asker != nil && !asker.mayReceive(m)) {
-		m = nil
+	var refused *Message
+	var denied error
+	if ok && err == nil && m != nil {
+		if m.expired(now) {
+			m = nil
+		} else if asker != nil {
+			if denied = asker.mayReceive(m); denied != nil {
+				m, refused = nil, m
+			}
+		}
 	}
 	if err != nil {
 		s.srv.log.Warn("broker: retained messages not read", "filter", r.sub.filter, "err", err)
 	}
 	s.mu.Lock()
+	if refused != nil {
+		s.noteDenied(r.to, refused, denied)
+	}
 	if !ok || err != nil {
 		r.end()
 		return false

@@ -84,8 +84,10 @@ func (s *MemoryRetained) expire(m *Message, now time.Time) bool {
 }
 
 // charge is what a message counts: itself and its place in the index, which has a
-// node for every level.
-func charge(m *Message) int64 { return int64(m.size() + 100*topic.Levels(m.Topic)) }
+// node for every level, and the name once more in a sorted list.
+func charge(m *Message) int64 {
+	return int64(m.size() + len(m.Topic) + 32 + 100*topic.Levels(m.Topic))
+}
 
 // Delete removes the retained message of name.
 func (s *MemoryRetained) Delete(_ context.Context, name string) error {
@@ -146,6 +148,14 @@ func (s *MemoryRetained) Match(_ context.Context, filter string) iter.Seq2[*Mess
 		s.names.Search(filter, stride, func(_ string, m *Message) bool {
 			return m != nil && s.expire(m, now) || yield(m, nil)
 		})
+	}
+}
+
+// After implements [SortedRetained].
+func (s *MemoryRetained) After(_ context.Context, name string) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		now := time.Now()
+		s.names.After(name, func(_ string, m *Message) bool { return s.expire(m, now) || yield(m, nil) })
 	}
 }
 

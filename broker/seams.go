@@ -72,3 +72,14 @@ type RetainedStore interface {
 	// now and then, which means nothing but lets the reader do something else.
 	Match(ctx context.Context, filter string) iter.Seq2[*Message, error]
 }
+
+// SortedRetained is an optional ability of a [RetainedStore]: to yield messages in the
+// order of their topics. Without it [Server.RetainedAfter] looks at all messages to
+// find the next few.
+type SortedRetained interface {
+	// After yields the retained messages whose topics come after the given one, in
+	// ascending order of their bytes; "" comes before all. A message that is there
+	// throughout is yielded once, whatever else changes. For the rest what is said of
+	// Match holds.
+	After(ctx context.Context, topic string) iter.Seq2[*Message, error]
+}

@@ -6,11 +6,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/internal/packet"
 )
 
 // never is a session expiry that does not come.
 const never = time.Duration(math.MaxInt64)
+
+// deniedEvery is how often a client's denied deliveries are told at most.
+const deniedEvery = time.Second
 
 // A session is what the server keeps for a client id: subscriptions, the messages
 // on their way to it, the ids of QoS 2 messages coming from it, and its will. It
@@ -29,11 +33,12 @@ type session struct {
 	mu      sync.Mutex
 	ended   bool
 	durable bool          // outlives its connections: in-flight messages are kept
-	expiry  time.Duration // how long it outlives them
+	nextPID uint16        // the packet id given out last
+	issued  uint32        // how many were given out
+	expiry  time.Duration // how long it outlives its connections
 	conn    *conn         // nil while offline
+	belongs *belonging    // guarded by sessionTable.mu
 	subs    subscriptions
-	nextPID uint16 // the packet id given out last
-	issued  uint32 // how many were given out
 
 	inflight deque[flight] // sent, in order, not fully acknowledged
 	live     int           // entries of inflight that are not completed
@@ -51,19 +56,36 @@ type session struct {
 	willAt   int64 // when a delayed will is due, on the server's clock
 	expireAt int64 // when the session ends, 0 for never
 
-	notes []dropNote // drops to report after mu is released
+	notes      []dropNote // drops to report after mu is released
+	toldDenied int64      // when the client's last denied delivery was told, on the server's clock
 }
 
 type dropNote struct {
-	m   *Message
-	why DropReason
+	m      *Message
+	why    DropReason
+	denial *Denial // to be told as well
 }
 
 // note remembers a drop; unlock reports it. mu is held.
 func (s *session) note(m *Message, why DropReason) {
 	s.srv.count.dropped[why].Add(1)
 	if len(s.srv.hooks.dropped) > 0 {
-		s.notes = append(s.notes, dropNote{m, why})
+		s.notes = append(s.notes, dropNote{m: m, why: why})
+	}
+}
+
+// noteDenied is note for what the authorizer does not let the client of c have. A client
+// that subscribes to more than it may receive has that happen with every message, so that
+// why is told once in a while only: every denied delivery is a drop that counts. mu is held.
+func (s *session) noteDenied(c *conn, m *Message, err error) {
+	s.srv.count.dropped[DropDenied].Add(1)
+	n := dropNote{m: m, why: DropDenied}
+	if now := s.srv.clock(); s.toldDenied == 0 || now-s.toldDenied >= int64(deniedEvery) {
+		s.toldDenied = now
+		n.denial = c.denial(auth.Receive, m.Topic, err)
+	}
+	if n.denial != nil || len(s.srv.hooks.dropped) > 0 {
+		s.notes = append(s.notes, n)
 	}
 }
 
@@ -74,6 +96,9 @@ func (s *session) unlock() {
 	s.mu.Unlock()
 	for _, n := range notes {
 		s.srv.reportDrop(s.id, n.m, n.why)
+		if n.denial != nil {
+			s.srv.tellDenied(n.denial)
+		}
 	}
 }
 
@@ -216,8 +241,8 @@ func (s *session) pump(c *conn) bool {
 // dispatch sends one message to the connection: it takes a packet id, appends the
 // PUBLISH and enters it as in flight. It reports whether it appended. mu is held.
 func (s *session) dispatch(c *conn, b *batch, f *flight, now time.Time) bool {
-	if !c.mayReceive(f.m) {
-		s.note(f.m, DropDenied)
+	if err := c.mayReceive(f.m); err != nil {
+		s.noteDenied(c, f.m, err)
 		return false
 	}
 	if f.qos > 0 {
@@ -334,10 +359,7 @@ func (s *session) sendAgain(c *conn, now time.Time) (sent bool) {
 			if s.unacked >= c.quota || c.asker != nil && !f.asked {
 				break
 			}
-			if why, ok := s.repeat(c, f, now); !ok {
-				if f.m != nil {
-					s.note(f.m, why)
-				}
+			if !s.repeat(c, f, now) {
 				before := s.inflight.len()
 				s.complete(i)
 				i = max(-1, i-before+s.inflight.len()) // less what left the front
@@ -354,15 +376,21 @@ func (s *session) sendAgain(c *conn, now time.Time) (sent bool) {
 	return sent
 }
 
-// repeat appends the PUBLISH of a message in flight.
-func (s *session) repeat(c *conn, f *flight, now time.Time) (DropReason, bool) {
-	if f.m == nil || !c.mayReceive(f.m) {
-		return DropDenied, false
+// repeat appends the PUBLISH of a message in flight, and reports whether it did. mu is
+// held.
+func (s *session) repeat(c *conn, f *flight, now time.Time) bool {
+	if f.m == nil {
+		return false
+	}
+	if err := c.mayReceive(f.m); err != nil {
+		s.noteDenied(c, f.m, err)
+		return false
 	}
 	if !c.appendPublish(nil, f, true, now) {
-		return DropTooLarge, false
+		s.note(f.m, DropTooLarge)
+		return false
 	}
-	return 0, true
+	return true
 }
 
 // askNext lets an authorizer that may wait decide about the message that pump would
@@ -376,20 +404,23 @@ func (s *session) askNext(c *conn) {
 		}
 		m, pid, asker := f.m, f.pid, c.asker
 		s.unlock()
-		allowed := m == nil || asker.mayReceive(m)
+		var denied error
+		if m != nil {
+			denied = asker.mayReceive(m)
+		}
 		s.mu.Lock()
 		if s.conn != c {
 			return // the answer was for the connection that is gone
 		}
 		switch f := s.next(); {
 		case f == nil || f.m != m || f.pid != pid: // acknowledged or dropped meanwhile
-		case allowed:
+		case denied == nil:
 			f.asked = true
 		case pid == 0:
 			s.dequeue()
-			s.note(m, DropDenied)
+			s.noteDenied(c, m, denied)
 		default:
-			s.note(m, DropDenied)
+			s.noteDenied(c, m, denied)
 			s.complete(s.find(pid))
 			s.srv.count.inFlight.Add(-1)
 		}

@@ -154,13 +154,15 @@ func (c *conn) subscribe(filter string, options byte, id uint32) (QoS, *subscrip
 	}
 	for _, d := range cfg.DenySubscribe {
 		if d == filter || d == inner {
-			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+			err := refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+			s.tellDenied(c.denial(auth.Subscribe, filter, err))
+			return 0, nil, err
 		}
 	}
 	if c.authz != nil {
 		if err := c.authz.Allow(auth.Subscribe, filter); err != nil {
-			s.logDenial(auth.Subscribe, c.conn.ClientID, filter, err)
-			return 0, nil, refuse(NotAuthorized, "not authorized to subscribe to %q", clip(filter))
+			s.tellDenied(c.denial(auth.Subscribe, filter, err))
+			return 0, nil, refuseDenied(err, "not authorized to subscribe to %q", clip(filter))
 		}
 	}
 	options = options&^optQoS | min(options&optQoS, cfg.maxQoS())

@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -45,6 +46,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Accept(spy, r, &websocket.AcceptOptions{Subprotocols: subprotocols, OriginPatterns: s.cfg.WebSocketOrigins})
 	if err != nil {
 		s.log.Debug("broker: WebSocket not accepted", "remote", r.RemoteAddr, "err", err)
+		if spy.status == http.StatusForbidden { // by its origin
+			s.tellHooksDenied(&Denial{RemoteAddr: httpAddr(r.RemoteAddr), Action: auth.Connect, Err: fmt.Errorf("%w: %w", NotAuthorized, err)})
+		}
 		return // Accept has answered
 	}
 	ws.SetReadLimit(-1) // a message is a piece of a byte stream; packets have their own limit
@@ -89,10 +93,16 @@ func (c *wsConn) CloseWrite() error {
 func (c *wsConn) cut() { cut(c.under) }
 
 // hijackSpy notes the connection under a WebSocket, so that it can be cut without
-// waiting for anybody.
+// waiting for anybody, and the answer if there is none.
 type hijackSpy struct {
 	http.ResponseWriter
-	nc net.Conn
+	nc     net.Conn
+	status int // of the answer without an upgrade
+}
+
+func (h *hijackSpy) WriteHeader(status int) {
+	h.status = status
+	h.ResponseWriter.WriteHeader(status)
 }
 
 func (h *hijackSpy) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -15,6 +15,8 @@ type will struct {
 	expiry uint32 // Message Expiry Interval, counted from publication
 	hasExp bool
 	authz  auth.Session // decides whether it may be published
+	id     *auth.Identity
+	name   string // that the client called itself
 }
 
 // newWill copies the will out of a CONNECT packet.
@@ -62,13 +64,17 @@ func (s *Server) publishWill(w *will) {
 		m.Expires = m.Received.Add(time.Duration(w.expiry) * time.Second)
 	}
 	if z := w.authz; z != nil {
-		err := z.Allow(auth.Publish, m.Topic)
+		action := auth.Publish
+		err := z.Allow(action, m.Topic)
 		if err == nil && m.Retain {
-			err = z.Allow(auth.RetainPublish, m.Topic)
+			action = auth.RetainPublish
+			err = z.Allow(action, m.Topic)
 		}
 		if err != nil {
 			s.count.refusedPublish[NotAuthorized].Add(1)
-			s.logDenial(auth.Publish, m.Origin.ClientID, m.Topic, err)
+			d := &Denial{ClientID: m.Origin.ClientID, Username: w.name, Action: action, Resource: m.Topic, Err: err}
+			d.of(w.id)
+			s.tellDenied(d)
 			return
 		}
 	}

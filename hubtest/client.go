@@ -42,6 +42,12 @@ func (h *Hub) TryClient(t testing.TB, clientID string, mod ...func(*paho.ClientC
 	if err != nil {
 		return nil, nil, fmt.Errorf("hubtest: client %q: %w", clientID, err)
 	}
+	return connect(ctx, t, nc, clientID, mod)
+}
+
+// connect makes a client of a connection.
+func connect(ctx context.Context, t testing.TB, nc net.Conn, clientID string, mod []func(*paho.ClientConfig, *paho.Connect)) (*paho.Client, *paho.Connack, error) {
+	t.Helper()
 	// paho writes a packet in several pieces, from several goroutines, and reads it
 	// in pieces too.
 	conn := packets.NewThreadSafeConn(&bufferedConn{Conn: nc, r: bufio.NewReader(nc)})

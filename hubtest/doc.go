@@ -15,6 +15,9 @@
 //		}
 //	}
 //
+// With [Guarded] the hub lets in only devices that were provisioned; [Hub.Device] makes
+// one, and [Hub.DeviceClient] connects it over mutual TLS.
+//
 // Hub, clients and recorders also work in the bubbles of testing/synctest, where
 // waiting costs no time: sleep an hour and an hour of keep alives has passed, call
 // synctest.Wait and everything published has arrived. All of them must be made in

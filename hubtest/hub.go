@@ -1,6 +1,7 @@
 package hubtest
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http/httptest"
@@ -20,6 +21,10 @@ const patience = 10 * time.Second
 // A Hub is a hub for one test. Everything a [thinghub.Hub] can do, it can.
 type Hub struct {
 	*thinghub.Hub
+
+	tlsOnce sync.Once
+	tls     *tls.Config
+	tlsErr  error
 }
 
 // New returns a hub that is closed when t ends. It lets everybody do everything

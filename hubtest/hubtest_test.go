@@ -70,7 +70,7 @@ func TestNewTakesChanges(t *testing.T) {
 	t.Parallel()
 	hub := hubtest.New(t,
 		func(c *thinghub.Config) { c.Gateway.MaxClientIDBytes = 3 },
-		func(c *thinghub.Config) { c.Authenticator = auth.NewMemory() })
+		func(c *thinghub.Config) { c.Authenticator = auth.Nobody{} })
 	_, ack, err := hub.TryClient(t, "pump-1")
 	require.ErrorIs(t, err, broker.ClientIDNotValid)
 	require.ErrorContains(t, err, `client "pump-1" was refused: mqtt: client identifier not valid: the client identifier has 6 bytes, at most 3 are accepted`)
@@ -237,7 +237,7 @@ func TestFailures(t *testing.T) {
 			hubtest.New(t, func(c *thinghub.Config) { c.Gateway.MaxInFlight = -1 })
 		}, []string{"Config.MaxInFlight is -1"}},
 		{"refused client", func(t testing.TB) {
-			hubtest.New(t, func(c *thinghub.Config) { c.Authenticator = auth.NewMemory() }).Client(t, "pump-1")
+			hubtest.New(t, func(c *thinghub.Config) { c.Authenticator = auth.Nobody{} }).Client(t, "pump-1")
 		}, []string{`client "pump-1" was refused`, "not authorized"}},
 		{"bad filter", func(t testing.TB) {
 			hubtest.New(t).Recorder(t, "a/#/b")

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/thinghub/thinghub/registry"
 )
@@ -16,8 +17,12 @@ const fleetSize = 1_000_000
 // benchName is the name of a thing of the benchmarks' fleet.
 func benchName(i int) string { return fmt.Sprintf("pump-%07d", i) }
 
-// benchFleet is made once: a million things of one type with three attributes.
-var benchFleet = sync.OnceValues(func() (*registry.Service, error) { return newFleet(fleetSize, registry.IndexingConfiguration{}) })
+// The fleets are made once: a million things with a type and three attributes, without
+// and with an index.
+var (
+	benchFleet   = sync.OnceValues(func() (*registry.Service, error) { return newFleet(fleetSize, registry.IndexingConfiguration{}) })
+	indexedFleet = sync.OnceValues(func() (*registry.Service, error) { return newFleet(fleetSize, everything()) })
+)
 
 func newFleet(n int, c registry.IndexingConfiguration) (*registry.Service, error) {
 	ctx := context.Background()
@@ -25,11 +30,13 @@ func newFleet(n int, c registry.IndexingConfiguration) (*registry.Service, error
 	if err != nil {
 		return nil, err
 	}
-	if err := s.UpdateIndexingConfiguration(ctx, c); err != nil && (c.Things != nil || c.Groups != nil) {
+	if err := s.UpdateIndexingConfiguration(ctx, c); err != nil {
 		return nil, err
 	}
-	if _, err := s.CreateThingType(ctx, "pump", registry.TypeProperties{}, nil); err != nil {
-		return nil, err
+	for _, name := range []string{"pump", "fan"} {
+		if _, err := s.CreateThingType(ctx, name, registry.TypeProperties{}, nil); err != nil {
+			return nil, err
+		}
 	}
 	for i := range n {
 		if _, err := s.CreateThing(ctx, benchThing(i)); err != nil {
@@ -39,15 +46,20 @@ func newFleet(n int, c registry.IndexingConfiguration) (*registry.Service, error
 	return s, nil
 }
 
+// benchThing is the ith thing: one in ten thousand is a fan, ten are at each site.
 func benchThing(i int) registry.CreateThingInput {
-	return registry.CreateThingInput{Name: benchName(i), Type: "pump", Attributes: map[string]string{
-		"site": fmt.Sprint("site-", i%1000), "serial": fmt.Sprintf("SN%08d", i), "model": fmt.Sprint("m", i%7),
+	in := registry.CreateThingInput{Name: benchName(i), Type: "pump", Attributes: map[string]string{
+		"site": fmt.Sprint("site-", i%100_000), "serial": fmt.Sprintf("SN%08d", i), "model": fmt.Sprint("m", i%7),
 	}}
+	if i%10_000 == 77 {
+		in.Type = "fan"
+	}
+	return in
 }
 
-func fleet(b *testing.B) *registry.Service {
+func fleet(b *testing.B, make func() (*registry.Service, error)) *registry.Service {
 	b.Helper()
-	s, err := benchFleet()
+	s, err := make()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,12 +75,16 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func BenchmarkDescribeThing(b *testing.B) {
-	s := fleet(b)
+func randomNames() []string {
 	names := make([]string, 4096)
 	for i := range names {
 		names[i] = benchName(rand.IntN(fleetSize))
 	}
+	return names
+}
+
+func BenchmarkDescribeThing(b *testing.B) {
+	s, names := fleet(b, benchFleet), randomNames()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if _, err := s.DescribeThing(b.Context(), names[i%len(names)]); err != nil {
@@ -77,49 +93,91 @@ func BenchmarkDescribeThing(b *testing.B) {
 	}
 }
 
-func BenchmarkMemoryGet(b *testing.B) {
-	things := registry.NewMemory().Things()
-	for i := range fleetSize {
-		in := benchThing(i)
-		if err := things.Put(b.Context(), in.Name, registry.Thing{Name: in.Name, Type: in.Type, Attributes: in.Attributes, Version: 1}, 0); err != nil {
-			b.Fatal(err)
-		}
-	}
-	names := make([]string, 4096)
-	for i := range names {
-		names[i] = benchName(rand.IntN(fleetSize))
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if _, err := things.Get(b.Context(), names[i%len(names)]); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkUpdateThing(b *testing.B) {
-	s := fleet(b)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if _, err := s.UpdateThing(b.Context(), registry.UpdateThingInput{Name: benchName(i % fleetSize)}); err != nil {
-			b.Fatal(err)
-		}
+	for name, make := range map[string]func() (*registry.Service, error){"store": benchFleet, "index": indexedFleet} {
+		b.Run(name, func(b *testing.B) {
+			s := fleet(b, make)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				in := registry.UpdateThingInput{Name: benchName(i * 7919 % fleetSize), Attributes: map[string]string{"note": fmt.Sprint(i % 1000)}, Merge: true}
+				if _, err := s.UpdateThing(b.Context(), in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
-func BenchmarkListThingsOfType(b *testing.B) {
-	s := fleet(b)
-	_, next, err := s.ListThings(b.Context(), registry.ThingFilter{Type: "pump"}, registry.Page{Max: 25})
-	if err != nil {
-		b.Fatal(err)
+// Pages of ListThings, without a fleet index.
+func BenchmarkListThings(b *testing.B) {
+	s := fleet(b, benchFleet)
+	for _, bench := range []struct {
+		name   string
+		filter registry.ThingFilter
+		want   int
+	}{
+		{"ten by attribute", registry.ThingFilter{AttributeName: "site", AttributeValue: "site-4711"}, 10},
+		{"25 of 143 thousand by attribute", registry.ThingFilter{AttributeName: "model", AttributeValue: "m3"}, 25},
+		{"ten by prefix", registry.ThingFilter{AttributeName: "serial", AttributeValue: "SN0065432", PrefixValue: true}, 10},
+		{"25 of 10 thousand by prefix", registry.ThingFilter{AttributeName: "serial", AttributeValue: "SN0065", PrefixValue: true}, 25},
+		{"25 of a million by prefix", registry.ThingFilter{AttributeName: "serial", AttributeValue: "SN", PrefixValue: true}, 25},
+		{"25 of a million by type", registry.ThingFilter{Type: "pump"}, 25},
+		{"14 by type and attribute", registry.ThingFilter{Type: "fan", AttributeName: "model", AttributeValue: "m3"}, 14},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				things, _, err := s.ListThings(b.Context(), bench.filter, registry.Page{Max: 25})
+				if err != nil || len(things) != bench.want {
+					b.Fatal(len(things), err)
+				}
+			}
+		})
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		things, _, err := s.ListThings(b.Context(), registry.ThingFilter{Type: "pump"}, registry.Page{Max: 25, Token: next})
-		if err != nil || len(things) != 25 {
-			b.Fatal(len(things), err)
+}
+
+// Searches with their answers; see the benchmarks of package index for the searches
+// themselves.
+func BenchmarkSearchIndex(b *testing.B) {
+	s := fleet(b, indexedFleet)
+	for _, bench := range []struct {
+		name, query string
+		want        int
+	}{
+		{"one", "attributes.serial:SN00654321", 1},
+		{"ten", "attributes.site:site-4711", 10},
+		{"a page of 143 thousand", "attributes.model:m3 AND connectivity.connected:false", 100},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r, _, err := s.SearchIndex(b.Context(), registry.Search{Query: bench.query}, registry.Page{})
+				if err != nil || len(r.Things) != bench.want {
+					b.Fatal(len(r.Things), err)
+				}
+			}
+		})
+	}
+}
+
+// News of one thing among a million.
+func BenchmarkChanged(b *testing.B) {
+	s := fleet(b, indexedFleet)
+	b.Run("connectivity", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			s.ConnectivityChanged(benchName(i*7919%fleetSize), registry.Connectivity{
+				Connected: i/fleetSize%2 == 0, Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i)), Version: int64(i),
+			})
 		}
-	}
+	})
+	b.Run("shadow", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			at := 1_700_000_000 + i/1000
+			s.ShadowChanged(benchName(i*7919%10_000), "", fmt.Appendf(nil, `{"reported":{"temp":%d,"on":true,"mode":"auto","net":{"rssi":-40,"ip":"10.0.0.1"}},"metadata":{"reported":{"temp":{"timestamp":%d},"on":{"timestamp":1},"mode":{"timestamp":1},"net":{"rssi":{"timestamp":1},"ip":{"timestamp":1}}}},"version":%d}`, i%100, at, i))
+		}
+	})
 }
 
 // The memory of a thing with a type and three attributes, all that is kept of it

@@ -28,7 +28,7 @@ func (s *Service) CreateBillingGroup(ctx context.Context, in CreateBillingGroupI
 	if err := checkDescription(billingDescription, in.Description); err != nil {
 		return BillingGroup{}, err
 	}
-	if err := s.checkNewTags(in.Tags); err != nil {
+	if err := s.CheckNewTags(in.Tags); err != nil {
 		return BillingGroup{}, err
 	}
 	g := BillingGroup{Name: in.Name, ID: newID(), Description: in.Description, Created: now(), Version: 1}
@@ -121,6 +121,7 @@ func (s *Service) DeleteBillingGroup(ctx context.Context, name string, expectedV
 	if err := checkName("billingGroupName", name); err != nil {
 		return err
 	}
+	defer s.announce(ctx)
 	defer s.locks.change()()
 	return again(func() error {
 		g, ok, err := lookup(ctx, s.store.BillingGroups(), "billing group", name)
@@ -137,6 +138,9 @@ func (s *Service) DeleteBillingGroup(ctx context.Context, name string, expectedV
 			}
 			if err != nil {
 				return fmt.Errorf("registry: delete billing group %s: %w", name, err)
+			}
+			if err := s.reindexBilling(ctx, l.From); err != nil {
+				return err
 			}
 		}
 		if err := s.dropTags(ctx, s.BillingGroupARN(name)); err != nil {
@@ -177,6 +181,7 @@ func (s *Service) AddThingToBillingGroup(ctx context.Context, m Membership) erro
 	if err != nil {
 		return err
 	}
+	defer s.announce(ctx)
 	defer s.locks.thing(thing)()
 	if err := s.mustHave(ctx, group, thing); err != nil {
 		return err
@@ -192,7 +197,7 @@ func (s *Service) AddThingToBillingGroup(ctx context.Context, m Membership) erro
 	if err := s.store.Links().Put(ctx, Link{Kind: LinkBillingGroup, From: thing, To: group}); err != nil {
 		return fmt.Errorf("registry: add thing %s to billing group %s: %w", thing, group, err)
 	}
-	return nil
+	return s.reindexBilling(ctx, thing)
 }
 
 // RemoveThingFromBillingGroup takes a thing out of a billing group. That it is not
@@ -204,6 +209,7 @@ func (s *Service) RemoveThingFromBillingGroup(ctx context.Context, m Membership)
 	if err != nil {
 		return err
 	}
+	defer s.announce(ctx)
 	defer s.locks.thing(thing)()
 	if err := s.mustHave(ctx, group, thing); err != nil {
 		return err
@@ -211,7 +217,7 @@ func (s *Service) RemoveThingFromBillingGroup(ctx context.Context, m Membership)
 	if err := s.store.Links().Delete(ctx, LinkBillingGroup, thing, group); err != nil {
 		return fmt.Errorf("registry: remove thing %s from billing group %s: %w", thing, group, err)
 	}
-	return nil
+	return s.reindexBilling(ctx, thing)
 }
 
 // mustHave checks that a billing group and a thing are there.

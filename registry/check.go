@@ -18,6 +18,8 @@ const (
 	maxTagValue    = 256
 	maxPrincipal   = 2048
 
+	maxMetricDescription = 1024
+
 	namePattern      = "[a-zA-Z0-9:_-]+"
 	attrNamePattern  = `[a-zA-Z0-9_.,@/:#-]+`
 	attrValuePattern = `[a-zA-Z0-9_.,@/:#=\[\]-]*`
@@ -26,6 +28,9 @@ const (
 	userPropPattern  = `[a-zA-Z0-9:$.]+`
 	connAttrPattern  = `[a-zA-Z0-9:.]+`
 	shadowPattern    = `[$a-zA-Z0-9:_-]+`
+
+	metricPattern      = `[a-zA-Z0-9_\-\.]+`
+	metricValuePattern = `[a-zA-Z0-9]+`
 )
 
 // alphabet is a set of ASCII characters.
@@ -56,6 +61,9 @@ var (
 	userPropChars  = newAlphabet(":$.")
 	connAttrChars  = newAlphabet(":.")
 	shadowChars    = newAlphabet("$:_-")
+
+	metricChars      = newAlphabet("_-.")
+	metricValueChars = newAlphabet("")
 )
 
 // checkText checks length in characters, and the alphabet.
@@ -84,9 +92,11 @@ func checkOptionalName(field, name string) error {
 	return checkName(field, name)
 }
 
-// checkDescription checks text for people: anything that can be seen, and blanks.
-func checkDescription(field, s string) error {
-	if err := checkText(field, s, 0, maxDescription, nil, ""); err != nil {
+func checkDescription(field, s string) error { return checkPrintable(field, s, maxDescription) }
+
+// checkPrintable checks text for people: anything that can be seen, and blanks.
+func checkPrintable(field, s string, most int) error {
+	if err := checkText(field, s, 0, most, nil, ""); err != nil {
 		return err
 	}
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) {

@@ -28,6 +28,18 @@ type Config struct {
 	// is built. Default: such an index knows only the shadows that
 	// [Service.ShadowChanged] told of since.
 	Shadows ShadowSource
+	// Metrics takes the values of fleet metrics each time one is due; see
+	// [Service.Run]. Default: nobody does.
+	Metrics MetricSink
+	// Tagged is asked whether there is a resource of another room's that is to have
+	// tags, such as "rule/hot": one of the kinds rule, policy, cacert, rolealias,
+	// authorizer and provisioningtemplate. Default: there is none.
+	Tagged func(ctx context.Context, resource string) (bool, error)
+	// Changed, if it is not nil, is called when a thing, its principals or its groups,
+	// dynamic ones too, may have changed: after that took effect and before the call
+	// that changed it returns. It must return quickly; it may read from the Service,
+	// and must change nothing in it.
+	Changed func(thing string)
 	// Limits bound what may be stored.
 	Limits Limits
 	// Logger gets what the host should know. Default slog.Default().
@@ -77,13 +89,16 @@ type Limits struct {
 	DynamicGroups int
 	// BillingGroups is how many billing groups there may be. Default 20000.
 	BillingGroups int
+	// FleetMetrics is how many fleet metrics there may be. Default 100.
+	FleetMetrics int
 	// SearchableAttributes is how many a type may name. Default 3.
 	SearchableAttributes int
 	// PropagatingAttributes is how many a type may name. Default 20.
 	PropagatingAttributes int
 	// Tags is how many tags a resource may have. Default 50.
 	Tags int
-	// CustomFields is how many custom fields an index may have. Default 5.
+	// CustomFields is how many custom fields, and how many places, an index may have.
+	// Default 5.
 	CustomFields int
 	// NamedShadows is how many named shadows an index may hold. Default 10.
 	NamedShadows int
@@ -107,6 +122,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.GroupChildren, 100},
 		{&l.DynamicGroups, 100},
 		{&l.BillingGroups, 20000},
+		{&l.FleetMetrics, 100},
 		{&l.SearchableAttributes, 3},
 		{&l.PropagatingAttributes, 20},
 		{&l.Tags, 50},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/thinghub/thinghub/registry/index"
 )
 
 // Connectivity is whether the client of a thing is connected, and since when.
@@ -85,11 +87,14 @@ func (s *Service) ConnectivityChanged(thing string, c Connectivity) {
 			return
 		}
 	}
-	if !s.fleet.wantsConnectivity() {
-		return
-	}
-	if err := s.reindexThing(ctx, thing); err != nil {
-		s.cfg.Logger.Warn("connectivity not indexed", "thing", thing, "err", err)
+	for v := range s.fleet.withThings {
+		if v.config.Things.Connectivity != IndexStatus {
+			continue
+		}
+		err := s.reindexPart(ctx, v, thing, partConnectivity, func(d *index.Document) { addConnectivity(d, c) })
+		if err != nil {
+			s.cfg.Logger.Warn("connectivity not indexed", "thing", thing, "err", err)
+		}
 	}
 }
 

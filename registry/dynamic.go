@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -49,7 +48,24 @@ func (s *Service) CreateDynamicThingGroup(ctx context.Context, in CreateDynamicG
 	if err := checkDynamicForm(g); err != nil {
 		return Group{}, err
 	}
-	return s.createGroup(ctx, g, in.GroupProperties, in.Tags)
+	var result Group
+	err := s.changeDynamic(ctx, g.Name, func() (err error) {
+		result, err = s.createGroup(ctx, g, in.GroupProperties, in.Tags)
+		return err
+	})
+	return result, err
+}
+
+// changeDynamic creates, changes or deletes a dynamic group: one at a time, so that a
+// name does not mean two while members come and go.
+func (s *Service) changeDynamic(ctx context.Context, group string, change func() error) error {
+	defer s.announce(ctx)
+	s.fleet.gathering.Lock()
+	defer s.fleet.gathering.Unlock()
+	if err := change(); err != nil {
+		return err
+	}
+	return s.gather(ctx, group)
 }
 
 // checkDynamicForm checks what makes a group dynamic, but for the query's contents.
@@ -94,7 +110,7 @@ type UpdateDynamicGroupInput struct {
 // Errors: ErrInvalid (also: the group is static), ErrInvalidQuery, ErrNotFound (also:
 // another query, and things are not indexed), ErrIndexNotReady, ErrVersion.
 func (s *Service) UpdateDynamicThingGroup(ctx context.Context, in UpdateDynamicGroupInput) (version int64, err error) {
-	return s.updateGroup(ctx, UpdateGroupInput{in.Name, in.GroupProperties, in.ExpectedVersion}, func(g *Group) error {
+	change := func(g *Group) error {
 		if !g.Dynamic() {
 			return refused("Thing group %s is static, expected a dynamic one", g.Name)
 		}
@@ -115,7 +131,12 @@ func (s *Service) UpdateDynamicThingGroup(ctx context.Context, in UpdateDynamicG
 			return err
 		}
 		return s.checkDynamic(ctx, *g)
+	}
+	err = s.changeDynamic(ctx, in.Name, func() (err error) {
+		version, err = s.updateGroup(ctx, UpdateGroupInput{in.Name, in.GroupProperties, in.ExpectedVersion}, change)
+		return err
 	})
+	return version, err
 }
 
 // DeleteDynamicThingGroup deletes a dynamic group; its members leave it. That there is
@@ -124,11 +145,11 @@ func (s *Service) UpdateDynamicThingGroup(ctx context.Context, in UpdateDynamicG
 //
 // Errors: ErrInvalid (also: the group is static), ErrVersion.
 func (s *Service) DeleteDynamicThingGroup(ctx context.Context, name string, expectedVersion *int64) error {
-	return s.deleteGroup(ctx, name, expectedVersion, true)
+	return s.changeDynamic(ctx, name, func() error { return s.deleteGroup(ctx, name, expectedVersion, true) })
 }
 
-// dynamicGroups reads the dynamic groups from the store, the oldest first.
-func (s *Service) dynamicGroups(ctx context.Context) (groups []*dynamicGroup, err error) {
+// dynamicGroups reads the dynamic groups from the store, for a view, the oldest first.
+func (s *Service) dynamicGroups(ctx context.Context, v *view) (groups []*dynamicGroup, err error) {
 	for g, err := range s.store.Groups().List(ctx, "") {
 		if err != nil {
 			return nil, fmt.Errorf("registry: read the dynamic groups: %w", err)
@@ -136,76 +157,117 @@ func (s *Service) dynamicGroups(ctx context.Context) (groups []*dynamicGroup, er
 		if !g.Dynamic() {
 			continue
 		}
-		d, err := newDynamic(g)
+		q, err := index.Parse(g.Query)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("registry: query of thing group %s: %w", g.Name, err)
 		}
-		groups = append(groups, d)
+		groups = append(groups, v.dynamicGroup(g, q))
 	}
 	slices.SortFunc(groups, older)
 	return groups, nil
 }
 
-func newDynamic(g Group) (*dynamicGroup, error) {
+// putDynamic makes a dynamic group known to the views, or its other query. From now on
+// things join it when they change; [Service.gather] finds the others. locks.structure
+// is held; so it is for the next.
+func (s *Service) putDynamic(g Group) error {
 	q, err := index.Parse(g.Query)
 	if err != nil {
-		return nil, fmt.Errorf("registry: query of thing group %s: %w", g.Name, err)
+		return indexError(err)
 	}
-	return &dynamicGroup{Name: g.Name, ID: g.ID, created: g.Created, query: q}, nil
-}
-
-// startDynamic finds the members of a new group. locks.structure is held; so it is
-// for the next two.
-func (s *Service) startDynamic(ctx context.Context, g Group) error {
-	return s.replaceDynamic(ctx, g.Name, &g)
-}
-
-// changeDynamic finds the members of a group with another query.
-func (s *Service) changeDynamic(ctx context.Context, g Group) error {
-	return s.replaceDynamic(ctx, g.Name, &g)
-}
-
-// stopDynamic lets the members of a group leave.
-func (s *Service) stopDynamic(ctx context.Context, name string) error {
-	return s.replaceDynamic(ctx, name, nil)
-}
-
-// replaceDynamic puts g in the place of the dynamic group of a name: nil for none.
-func (s *Service) replaceDynamic(ctx context.Context, name string, g *Group) error {
-	touched := make(map[string]bool)
 	for v := range s.fleet.all {
-		old := v.group(name)
-		groups := slices.DeleteFunc(slices.Clone(v.dynamic), func(d *dynamicGroup) bool { return d == old })
-		if g != nil {
-			d, err := newDynamic(*g)
-			if err != nil {
-				return err
-			}
-			groups = append(groups, d)
-			slices.SortFunc(groups, older)
-			if v.things != nil {
-				names, _, err := v.things.Search(d.query, "", 0)
-				if err != nil && !errors.Is(err, index.ErrInvalidQuery) {
-					return fmt.Errorf("registry: members of thing group %s: %w", name, err)
+		v.replaceDynamic(g.Name, v.dynamicGroup(g, q))
+	}
+	return nil
+}
+
+// endDynamic lets the members of a dynamic group leave when they change;
+// [Service.gather] sends the others away.
+func (s *Service) endDynamic(g Group) {
+	for v := range s.fleet.all {
+		v.replaceDynamic(g.Name, &dynamicGroup{Name: g.Name, ID: g.ID, created: g.Created})
+	}
+}
+
+// replaceDynamic puts d in the place of the dynamic group of a name: nil for none.
+func (v *view) replaceDynamic(name string, d *dynamicGroup) {
+	groups := slices.DeleteFunc(slices.Clone(v.dynamic), func(g *dynamicGroup) bool { return g.Name == name })
+	if d != nil {
+		d.gathering.Store(true)
+		groups = append(groups, d)
+		slices.SortFunc(groups, older)
+	}
+	v.dynamic = groups
+}
+
+// gather lets the things that match a dynamic group join it, and the others leave, if
+// it has changed. fleet.gathering is held and no other lock, so that all else goes on.
+// Who called may go away: the group is stored and must get its members.
+func (s *Service) gather(ctx context.Context, group string) error {
+	ctx = context.WithoutCancel(ctx)
+	var first error
+	views, groups := s.gathering(group)
+	for i, v := range views {
+		g := groups[i]
+		queries := []*index.Query{index.Exact("thingGroupNames", group)}
+		if g.query != nil && !g.void {
+			queries = append(queries, g.query)
+		}
+		for _, q := range queries {
+			for name, err := range found(ctx, v.things, q, "") {
+				if err == nil {
+					err = s.regather(ctx, v.things, name)
 				}
-				for _, n := range names {
-					touched[n] = true
+				if err != nil && first == nil {
+					first = fmt.Errorf("registry: members of thing group %s: %w", group, err)
 				}
 			}
 		}
-		v.dynamic = groups
-		if old != nil {
-			s.fleet.mu.RLock()
-			for _, n := range old.members.after(nil, "", old.members.size) {
-				touched[n] = true
-			}
-			s.fleet.mu.RUnlock()
+		g.gathering.Store(false)
+	}
+	defer s.locks.change()()
+	for v := range s.fleet.all {
+		if g := v.group(group); g != nil && g.query == nil {
+			v.replaceDynamic(group, nil)
 		}
 	}
-	for _, n := range sortedKeys(touched) {
-		if err := s.reindexThing(ctx, n); err != nil {
-			return err
+	return first
+}
+
+// gathering returns the views in which a dynamic group has members to find, and the
+// group there. A view that comes to be later has them from the start.
+func (s *Service) gathering(group string) (views []*view, groups []*dynamicGroup) {
+	s.locks.structure.RLock()
+	defer s.locks.structure.RUnlock()
+	for v := range s.fleet.all {
+		if g := v.group(group); g != nil && g.gathering.Load() {
+			views, groups = append(views, v), append(groups, g)
+		}
+	}
+	return views, groups
+}
+
+// regather finds the dynamic groups of a thing, in the views over an index.
+func (s *Service) regather(ctx context.Context, x *index.Index, thing string) error {
+	defer s.locks.thing(thing)()
+	for v := range s.fleet.withThings {
+		if v.things == x && x.Has(thing) {
+			return s.rejoin(ctx, v, thing, partRegistry)
 		}
 	}
 	return nil
+}
+
+// dynamicStatus returns the status of a dynamic group.
+func (s *Service) dynamicStatus(name string) string {
+	s.locks.structure.RLock()
+	defer s.locks.structure.RUnlock()
+	if s.fleet.next.Load() != nil {
+		return IndexRebuilding
+	}
+	v := s.fleet.current.Load()
+	if g := v.group(name); v.things == nil || g != nil && g.gathering.Load() {
+		return IndexBuilding // without an index of things until there is one
+	}
+	return IndexActive
 }

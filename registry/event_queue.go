@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"sync"
@@ -56,13 +57,15 @@ func (s *Service) emit(t EventType, operation, topic string, body interface{ hea
 		EventType: string(t) + "_EVENT", EventID: newID(), Timestamp: time.Now().UnixMilli(),
 		Operation: operation, AccountID: s.cfg.Scope.Account,
 	}
-	payload, err := json.Marshal(body)
-	if err != nil {
+	var payload bytes.Buffer
+	enc := json.NewEncoder(&payload)
+	enc.SetEscapeHTML(false) // devices with small buffers read it
+	if err := enc.Encode(body); err != nil {
 		s.cfg.Logger.Warn("registry event not made", "topic", topic, "err", err)
 		return
 	}
 	s.events.mu.Lock()
-	s.events.waiting = append(s.events.waiting, event{"$aws/events/" + topic, payload})
+	s.events.waiting = append(s.events.waiting, event{"$aws/events/" + topic, bytes.TrimSuffix(payload.Bytes(), []byte("\n"))})
 	s.events.mu.Unlock()
 }
 

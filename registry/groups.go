@@ -69,6 +69,7 @@ func (s *Service) CreateThingGroup(ctx context.Context, in CreateGroupInput) (Gr
 	if err := checkOptionalName("parentGroupName", in.Parent); err != nil {
 		return Group{}, err
 	}
+	defer s.announce(ctx)
 	return s.createGroup(ctx, Group{Name: in.Name, Parent: in.Parent}, in.GroupProperties, in.Tags)
 }
 
@@ -80,7 +81,7 @@ func (s *Service) createGroup(ctx context.Context, g Group, p GroupProperties, t
 	if err := p.check(); err != nil {
 		return Group{}, err
 	}
-	if err := s.checkNewTags(tags); err != nil {
+	if err := s.CheckNewTags(tags); err != nil {
 		return Group{}, err
 	}
 	p.Merge = false
@@ -88,7 +89,6 @@ func (s *Service) createGroup(ctx context.Context, g Group, p GroupProperties, t
 		return Group{}, err
 	}
 	g.ID, g.Created, g.Version = newID(), now(), 1
-	defer s.announce(ctx)
 	defer s.locks.change()()
 	err = again(func() error {
 		old, ok, err := lookup(ctx, s.store.Groups(), "thing group", g.Name)
@@ -137,7 +137,7 @@ func (s *Service) addGroup(ctx context.Context, g Group, tags map[string]string)
 	}
 	s.reindexGroup(g, path)
 	if g.Dynamic() {
-		return s.startDynamic(ctx, g)
+		return s.putDynamic(g)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (s *Service) DescribeThingGroup(ctx context.Context, name string) (GroupInf
 		info.RootToParent = append(info.RootToParent, s.groupRef(p.Name))
 	}
 	if g.Dynamic() {
-		info.Status = s.fleet.dynamicStatus()
+		info.Status = s.dynamicStatus(name)
 	}
 	return info, nil
 }
@@ -183,6 +183,7 @@ type UpdateGroupInput struct {
 //
 // Errors: ErrInvalid (also: the group is dynamic), ErrNotFound, ErrVersion.
 func (s *Service) UpdateThingGroup(ctx context.Context, in UpdateGroupInput) (version int64, err error) {
+	defer s.announce(ctx)
 	return s.updateGroup(ctx, in, func(g *Group) error {
 		if g.Dynamic() {
 			return refused("Thing group %s is dynamic, expected a static one", g.Name)
@@ -199,7 +200,6 @@ func (s *Service) updateGroup(ctx context.Context, in UpdateGroupInput, change f
 	if err := in.check(); err != nil {
 		return 0, err
 	}
-	defer s.announce(ctx)
 	defer s.locks.change()()
 	err = again(func() error {
 		old, err := s.group(ctx, in.Name)
@@ -228,7 +228,7 @@ func (s *Service) updateGroup(ctx context.Context, in UpdateGroupInput, change f
 		s.emitGroup(updated, g, path)
 		s.reindexGroup(g, path)
 		if g.Query != old.Query || g.Index != old.Index || g.QueryVersion != old.QueryVersion {
-			return s.changeDynamic(ctx, g)
+			return s.putDynamic(g)
 		}
 		return nil
 	})
@@ -242,6 +242,7 @@ func (s *Service) updateGroup(ctx context.Context, in UpdateGroupInput, change f
 // Errors: ErrInvalid (also: the group is dynamic), ErrVersion, ErrDeleteConflict
 // while it has children.
 func (s *Service) DeleteThingGroup(ctx context.Context, name string, expectedVersion *int64) error {
+	defer s.announce(ctx)
 	return s.deleteGroup(ctx, name, expectedVersion, false)
 }
 
@@ -249,7 +250,6 @@ func (s *Service) deleteGroup(ctx context.Context, name string, expectedVersion 
 	if err := checkName("thingGroupName", name); err != nil {
 		return err
 	}
-	defer s.announce(ctx)
 	defer s.locks.change()()
 	return again(func() error {
 		g, ok, err := lookup(ctx, s.store.Groups(), "thing group", name)
@@ -283,13 +283,11 @@ func (s *Service) removeGroup(ctx context.Context, g Group) error {
 		return err
 	}
 	// The members leave first: should the process die in between, the group is
-	// there still and can be deleted again.
-	if g.Dynamic() {
-		if err := s.stopDynamic(ctx, g.Name); err != nil {
+	// there still and can be deleted again. Members of a dynamic one are not stored.
+	if !g.Dynamic() {
+		if err := s.removeMembers(ctx, g); err != nil {
 			return err
 		}
-	} else if err := s.removeMembers(ctx, g); err != nil {
-		return err
 	}
 	if err := s.dropTags(ctx, s.GroupARN(g.Name)); err != nil {
 		return err
@@ -301,6 +299,9 @@ func (s *Service) removeGroup(ctx context.Context, g Group) error {
 		return err
 	}
 	s.unindexGroup(g.Name)
+	if g.Dynamic() {
+		s.endDynamic(g)
+	}
 	if n := len(path); n > 0 {
 		s.emitHierarchy(removed, path[n-1], g)
 	}

@@ -39,6 +39,13 @@ type Field struct {
 	Type string `json:"type"`
 }
 
+// A GeoLocation is a field that holds a place.
+type GeoLocation struct {
+	Name string `json:"name"`
+	// Order is "LatLon" or "LonLat"; empty for the first.
+	Order string `json:"order,omitempty"`
+}
+
 // ThingIndexing says what the index of things holds. An empty mode is IndexOff.
 type ThingIndexing struct {
 	// Mode is IndexOff, IndexRegistry or IndexRegistryAndShadow. The latter adds
@@ -53,6 +60,9 @@ type ThingIndexing struct {
 	// NamedShadowNames, at most 10.
 	NamedShadows     string   `json:"namedShadows,omitempty"`
 	NamedShadowNames []string `json:"namedShadowNames,omitempty"`
+	// GeoLocations are at most 5 fields that hold places, which are remembered but add
+	// nothing.
+	GeoLocations []GeoLocation `json:"geoLocations,omitempty"`
 	// CustomFields are at most 5 fields whose type matters to aggregations.
 	CustomFields []Field `json:"customFields,omitempty"`
 	// ManagedFields are those that the index has by itself. Only in answers.
@@ -88,6 +98,7 @@ func (c IndexingConfiguration) filled(old indexing) indexing {
 	if c.Things != nil {
 		old.Things = *c.Things
 		old.Things.NamedShadowNames = slices.Clone(c.Things.NamedShadowNames)
+		old.Things.GeoLocations = slices.Clone(c.Things.GeoLocations)
 		old.Things.CustomFields = slices.Clone(c.Things.CustomFields)
 	}
 	if c.Groups != nil {
@@ -134,6 +145,9 @@ func (c *indexing) check(l *Limits) error {
 	if n := len(t.NamedShadowNames); over(n, l.NamedShadows) {
 		return invalid(things+"filter.namedShadowNames", strconv.Itoa(n)+" names", "Member must have length less than or equal to "+strconv.Itoa(l.NamedShadows))
 	}
+	if err := checkGeoLocations(things+"filter.geoLocations", t.GeoLocations, l.CustomFields); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		field  string
 		fields []Field
@@ -147,6 +161,24 @@ func (c *indexing) check(l *Limits) error {
 		}
 		if err := part.schema.Validate(); err != nil {
 			return refused("%s: %v", part.field, err)
+		}
+	}
+	return nil
+}
+
+func checkGeoLocations(member string, places []GeoLocation, most int) error {
+	if over(len(places), most) {
+		return invalid(member, strconv.Itoa(len(places))+" places", "Member must have length less than or equal to "+strconv.Itoa(most))
+	}
+	for _, p := range places {
+		if err := checkText(member+".name", p.Name, 1, 1024, nil, ""); err != nil {
+			return err
+		}
+		if p.Order == "" {
+			continue
+		}
+		if err := checkEnum(member+".order", p.Order, "LatLon", "LonLat"); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -163,7 +163,7 @@ func (s *Service) regroup(ctx context.Context, name string, add, remove []string
 func (s *Service) checkGroups(ctx context.Context, name string, groups map[string]Group, override bool) error {
 	n := len(groups)
 	if !override {
-		n += s.fleet.countDynamic(name)
+		n += len(s.fleet.dynamicOf(name))
 	}
 	if over(n, s.limits.GroupsPerThing) {
 		return refused("Thing %s would be in %d thing groups, at most %d are allowed", name, n, s.limits.GroupsPerThing)
@@ -243,7 +243,7 @@ func (s *Service) ListThingsInThingGroup(ctx context.Context, group string, recu
 	from := func(l Link) string { return l.From }
 	members := ends(s.store.Links().To(ctx, LinkGroup, group, after), from)
 	if g.Dynamic() {
-		members = s.fleet.dynamicMembers(group, after)
+		members = s.fleet.dynamicMembers(ctx, group, after)
 	} else if recursive {
 		below, err := s.descendants(ctx, group)
 		if err != nil {
@@ -328,4 +328,36 @@ func merge(seqs []iter.Seq2[string, error]) iter.Seq2[string, error] {
 			}
 		}
 	}
+}
+
+// StaticGroupsOf returns the names of the static groups a thing is in directly, sorted.
+func (s *Service) StaticGroupsOf(ctx context.Context, thing string) ([]string, error) {
+	groups, err := s.staticGroupsOf(ctx, thing)
+	names := make([]string, 0, len(groups))
+	for _, g := range groups {
+		names = append(names, g.Name)
+	}
+	return names, err
+}
+
+// GroupsAbove returns the names of all groups a thing is in, dynamic ones and the
+// parents of groups among them, sorted; none if there is no such thing.
+func (s *Service) GroupsAbove(ctx context.Context, thing string) ([]string, error) {
+	static, err := s.staticGroupsOf(ctx, thing)
+	if err != nil {
+		return nil, err
+	}
+	names := s.fleet.dynamicOf(thing)
+	for _, g := range static {
+		names = append(names, g.Name)
+		path, err := s.pathTo(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range path {
+			names = append(names, p.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

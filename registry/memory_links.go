@@ -85,7 +85,7 @@ func (l *memoryLinks) Delete(_ context.Context, kind LinkKind, from, to string) 
 		r.of[from] = links
 	}
 	in := r.to[to]
-	if in.from.remove(from); in.from.size == 0 {
+	if in.from.remove(from); in.from.list.Len() == 0 {
 		delete(r.to, to)
 	}
 	return nil
@@ -115,7 +115,7 @@ func (l *memoryLinks) To(ctx context.Context, kind LinkKind, to, after string) i
 		if r == nil || r.to[to] == nil {
 			return dst
 		}
-		var room [batchSize]string
+		var room [lastBatch]string
 		for _, from := range r.to[to].from.after(room[:0], after, n) {
 			i, _ := findOutgoing(r.of[from], to)
 			dst = append(dst, Link{Kind: kind, From: from, To: to, Value: r.of[from][i].value})
@@ -129,7 +129,7 @@ func (l *memoryLinks) batches(ctx context.Context, after string, end func(Link) 
 	return func(yield func(Link, error) bool) {
 		after := after
 		var batch []Link
-		for n := firstBatch; ; n = batchSize {
+		for n := firstBatch; ; n = min(4*n, lastBatch) {
 			if err := ctx.Err(); err != nil {
 				yield(Link{}, err)
 				return

@@ -1,94 +1,44 @@
 package registry
 
 import (
-	"slices"
-	"sort"
+	"strings"
+
+	"github.com/thinghub/thinghub/internal/sorted"
 )
 
-// chunkSize bounds how many names move when one is inserted.
-const chunkSize = 512
+// ordered is a sorted set of strings. The zero value is empty. Not safe for concurrent
+// use.
+type ordered struct{ list sorted.List[string] }
 
-// ordered is a sorted set of strings: a sorted list of sorted chunks. An insertion
-// costs two binary searches and a move within one chunk; a set of a million names
-// has some thousands of chunks. The zero value is an empty set. Not safe for
-// concurrent use.
-type ordered struct {
-	chunks [][]string
-	size   int
+func (o *ordered) find(name string) (sorted.Place, bool) {
+	return o.list.Find(func(n string) int { return strings.Compare(n, name) })
 }
 
-// find returns the chunk in which name is or would be, and whether and where it is
-// there. With no chunks it returns 0, 0, false.
-func (o *ordered) find(name string) (chunk, at int, found bool) {
-	if len(o.chunks) == 0 {
-		return 0, 0, false
+// insert adds name if it is new.
+func (o *ordered) insert(name string) {
+	if p, found := o.find(name); !found {
+		o.list.Insert(p, name)
 	}
-	chunk = sort.Search(len(o.chunks), func(i int) bool { return o.chunks[i][0] > name }) - 1
-	chunk = max(chunk, 0)
-	at, found = slices.BinarySearch(o.chunks[chunk], name)
-	return chunk, at, found
 }
 
-// insert adds name and reports whether it was new.
-func (o *ordered) insert(name string) bool {
-	if len(o.chunks) == 0 {
-		o.chunks = append(o.chunks, []string{name})
-		o.size = 1
-		return true
+// remove takes name away if it is there.
+func (o *ordered) remove(name string) {
+	if p, found := o.find(name); found {
+		o.list.Delete(p)
 	}
-	i, at, found := o.find(name)
-	if found {
-		return false
-	}
-	o.size++
-	if len(o.chunks[i]) >= chunkSize {
-		if i == len(o.chunks)-1 && at == len(o.chunks[i]) {
-			// Names that come in ascending order leave full chunks behind.
-			o.chunks = append(o.chunks, append(make([]string, 0, chunkSize), name))
-			return true
-		}
-		full := o.chunks[i]
-		half := append(make([]string, 0, chunkSize), full[chunkSize/2:]...)
-		clear(full[chunkSize/2:])
-		o.chunks[i] = full[:chunkSize/2]
-		o.chunks = slices.Insert(o.chunks, i+1, half)
-		if at > chunkSize/2 {
-			i, at = i+1, at-chunkSize/2
-		}
-	}
-	o.chunks[i] = slices.Insert(o.chunks[i], at, name)
-	return true
-}
-
-// remove takes name away and reports whether it was there.
-func (o *ordered) remove(name string) bool {
-	i, at, found := o.find(name)
-	if !found {
-		return false
-	}
-	o.size--
-	o.chunks[i] = slices.Delete(o.chunks[i], at, at+1)
-	switch n := len(o.chunks[i]); {
-	case n == 0:
-		o.chunks = slices.Delete(o.chunks, i, i+1)
-	case n < chunkSize/4 && i+1 < len(o.chunks) && n+len(o.chunks[i+1]) <= chunkSize/2:
-		// Without this a set that shrank would keep a chunk for every name.
-		o.chunks[i] = append(o.chunks[i], o.chunks[i+1]...)
-		o.chunks = slices.Delete(o.chunks, i+1, i+2)
-	}
-	return true
 }
 
 // after appends to dst up to n names that come after name.
 func (o *ordered) after(dst []string, name string, n int) []string {
-	i, at, found := o.find(name)
+	p, found := o.find(name)
 	if found {
-		at++
+		p = o.list.Skip(p, 1)
 	}
-	for ; i < len(o.chunks) && n > 0; i, at = i+1, 0 {
-		part := o.chunks[i][at:]
-		part = part[:min(n, len(part))]
-		dst, n = append(dst, part...), n-len(part)
+	for next := range o.list.From(p) {
+		if n--; n < 0 {
+			break
+		}
+		dst = append(dst, next)
 	}
 	return dst
 }
@@ -97,5 +47,5 @@ func (o *ordered) after(dst []string, name string, n int) []string {
 // many loops look at the first ones only.
 const (
 	firstBatch = 16
-	batchSize  = 256
+	lastBatch  = 256
 )

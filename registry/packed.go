@@ -61,6 +61,30 @@ func (p packedThing) unpack() Thing {
 	return t
 }
 
+// attributes yields names and values, sorted by name.
+func (p *packedThing) attributes(yield func(name, value string) bool) {
+	_, rest := cutField(p.data)
+	_, rest = cutField(rest)
+	for rest != "" {
+		var k, v string
+		k, rest = cutField(rest)
+		v, rest = cutField(rest)
+		if !yield(k, v) {
+			return
+		}
+	}
+}
+
+// attribute returns the value of an attribute.
+func (p *packedThing) attribute(name string) (value string, ok bool) {
+	for k, v := range p.attributes {
+		if k == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
 // field returns how many bytes s takes in a packed record.
 func field(s string) int {
 	n := 1

@@ -65,6 +65,7 @@ others:
 	if err := links.Put(ctx, Link{Kind: LinkPrincipal, From: a.Thing, To: a.Principal, Value: string(a.Type)}); err != nil {
 		return fmt.Errorf("registry: attach principal %s to thing %s: %w", a.Principal, a.Thing, err)
 	}
+	s.changed(a.Thing)
 	return nil
 }
 
@@ -100,6 +101,7 @@ func (s *Service) DetachThingPrincipal(ctx context.Context, thing, principal str
 	if err := s.store.Links().Delete(ctx, LinkPrincipal, thing, principal); err != nil {
 		return fmt.Errorf("registry: detach principal %s from thing %s: %w", principal, thing, err)
 	}
+	s.changed(thing)
 	return nil
 }
 

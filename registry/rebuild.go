@@ -2,7 +2,11 @@ package registry
 
 import (
 	"context"
+	"iter"
 	"reflect"
+	"slices"
+
+	"github.com/thinghub/thinghub/registry/index"
 )
 
 // UpdateIndexingConfiguration changes what is indexed and builds the indices anew
@@ -12,6 +16,7 @@ import (
 //
 // Errors: ErrInvalid, ErrVersion (another service over the same store changed it).
 func (s *Service) UpdateIndexingConfiguration(ctx context.Context, c IndexingConfiguration) error {
+	defer s.announce(ctx)
 	s.fleet.building.Lock()
 	defer s.fleet.building.Unlock()
 	old, version, err := s.readIndexing(ctx)
@@ -22,7 +27,6 @@ func (s *Service) UpdateIndexingConfiguration(ctx context.Context, c IndexingCon
 	if err := wanted.check(&s.limits); err != nil {
 		return err
 	}
-	defer s.announce(ctx)
 	return s.rebuild(ctx, wanted, func() error { return s.writeIndexing(ctx, wanted, version) })
 }
 
@@ -30,59 +34,79 @@ func (s *Service) UpdateIndexingConfiguration(ctx context.Context, c IndexingCon
 // place if commit agrees.
 func (s *Service) rebuild(ctx context.Context, c indexing, commit func() error) error {
 	f := &s.fleet
-	old := f.current.Load()
 	v, err := newView(c)
 	if err != nil {
 		return indexError(err)
 	}
-	if same := reflect.DeepEqual(old.config.Things, c.Things); !same && v.things != nil {
+	old := f.current.Load() // nobody else replaces it
+	same := reflect.DeepEqual(old.config.Things, c.Things)
+	if !same && v.things != nil {
 		s.startBuilding(v, old)
-		if err := s.fill(ctx); err != nil {
+		if err := s.fill(ctx, v); err != nil {
 			defer s.locks.change()()
 			f.next.Store(nil)
 			s.dropShadows()
 			return err
 		}
-		defer s.locks.change()()
-	} else {
-		defer s.locks.change()()
-		v.dynamic = emptied(old.dynamic)
-		if same {
-			v.things, v.dynamic, v.of = old.things, old.dynamic, old.of
-		}
+	}
+	defer s.locks.change()()
+	switch {
+	case same:
+		v.things, v.dynamic = old.things, old.dynamic
+	case v.things == nil:
+		v.adopt(old.dynamic)
 	}
 	if err = s.fillGroups(ctx, v); err == nil {
 		err = commit()
 	}
 	f.next.Store(nil)
-	if err != nil {
-		s.dropShadows()
-		return err
+	if err == nil {
+		f.current.Store(v)
+		if !same {
+			err = s.tellMoves(ctx, old, v)
+		}
 	}
-	f.current.Store(v)
 	s.dropShadows()
-	return s.emitMoves(ctx, old, v)
+	return err
 }
 
 // startBuilding makes a view one of those that every change goes to.
 func (s *Service) startBuilding(v, old *view) {
 	defer s.locks.change()()
-	v.dynamic = emptied(old.dynamic)
+	v.adopt(old.dynamic)
 	s.fleet.next.Store(v)
 }
 
 // fill puts all things into the view that is being built. Those that come or change
 // meanwhile put themselves there.
-func (s *Service) fill(ctx context.Context) error {
+func (s *Service) fill(ctx context.Context, v *view) error {
 	for t, err := range s.store.Things().List(ctx, "") {
 		if err != nil {
 			return err
 		}
-		if err := s.readShadows(ctx, t.Name); err != nil {
+		if err := s.fillThing(ctx, v, t.Name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Service) fillThing(ctx context.Context, v *view, thing string) error {
+	if s.cfg.Shadows == nil || !v.config.Things.holdsShadows() {
+		defer s.locks.thing(thing)()
+		_, err := s.place(ctx, v, thing)
+		return err
+	}
+	p, read, err := s.pullShadows(ctx, thing, v.config.Things.holdsShadow)
+	if err != nil {
+		return err
+	}
+	defer s.locks.thing(thing)()
+	read = s.fleet.endPull(thing, p, read)
+	if known, err := s.place(ctx, v, thing); err != nil || !known {
+		return err
+	}
+	return s.placeShadows(ctx, v, thing, read)
 }
 
 // fillGroups makes the index of groups. locks.structure is held.
@@ -98,32 +122,49 @@ func (s *Service) fillGroups(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
-		v.groups.Put(g.Name, groupDocument(g, path))
+		v.putGroup(g, path)
 	}
 	return nil
 }
 
-// emitMoves tells of things that are in other dynamic groups than before.
+// tellMoves tells of things that are in other dynamic groups than before.
 // locks.structure is held.
-func (s *Service) emitMoves(ctx context.Context, old, v *view) error {
-	if !s.events.enabled(EventThingGroupMembership) {
+func (s *Service) tellMoves(ctx context.Context, old, v *view) error {
+	if len(old.dynamic)+len(v.dynamic) == 0 {
 		return nil
 	}
-	moved := make(map[string]bool, len(old.of)+len(v.of))
-	for name := range old.of {
-		moved[name] = true
+	told := s.events.enabled(EventThingGroupMembership)
+	if !told && s.cfg.Changed == nil {
+		return nil
 	}
-	for name := range v.of {
-		moved[name] = true
-	}
-	for _, name := range sortedKeys(moved) {
-		t, ok, err := lookup(ctx, s.store.Things(), "thing", name)
+	for name, err := range merge([]iter.Seq2[string, error]{old.inDynamic(ctx), v.inDynamic(ctx)}) {
 		if err != nil {
 			return err
 		}
-		if ok {
-			s.emitDynamic(t, old.of[name], v.of[name])
+		was, is := old.dynamicOf(name), v.dynamicOf(name)
+		if slices.Equal(was, is) {
+			continue
+		}
+		s.changed(name)
+		if !told {
+			continue
+		}
+		t, known, err := lookup(ctx, s.store.Things(), "thing", name)
+		if err != nil {
+			return err
+		}
+		if known {
+			s.emitMoves(t, old, was, v, is)
 		}
 	}
 	return nil
+}
+
+// inDynamic yields the things that are in a dynamic group.
+func (v *view) inDynamic(ctx context.Context) iter.Seq2[string, error] {
+	var all []iter.Seq2[string, error]
+	for _, g := range v.dynamic {
+		all = append(all, found(ctx, v.things, index.Exact("thingGroupNames", g.Name), ""))
+	}
+	return merge(all)
 }

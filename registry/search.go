@@ -26,7 +26,8 @@ type Search struct {
 // A FoundThing is a thing that matches a search.
 type FoundThing struct {
 	Name, ID, Type string
-	// Groups are the names of the groups the thing is in directly, sorted.
+	// Groups are the names of the groups the thing is in directly, its billing group
+	// among them, sorted.
 	Groups     []string
 	Attributes map[string]string
 	// Shadow is the indexed shadows as JSON, or "" if there are none: the members
@@ -180,27 +181,53 @@ func indexError(err error) error {
 // foundThings reads the things of a page. What was deleted meanwhile is left out.
 func (s *Service) foundThings(ctx context.Context, names []string) ([]FoundThing, error) {
 	found := make([]FoundThing, 0, len(names))
+	c := &s.fleet.current.Load().config.Things
 	for _, name := range names {
-		p, ok, err := s.profile(ctx, name)
+		t, known, err := s.foundThing(ctx, name, c)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
+		if !known {
 			continue
 		}
-		t := FoundThing{Name: p.Name, ID: p.ID, Type: p.Type, Attributes: p.Attributes, Groups: s.fleet.dynamicOf(name)}
-		for _, g := range p.groups {
-			t.Groups = append(t.Groups, g.Name)
+		shadows, err := s.shadowsOf(ctx, name, c)
+		if err != nil {
+			return nil, err
 		}
-		slices.Sort(t.Groups)
-		c := &s.fleet.current.Load().config.Things
-		t.Shadow = shadowText(c, p.shadows)
-		if c.Connectivity == IndexStatus {
-			t.Connectivity = &p.connectivity
-		}
+		t.Shadow = shadowText(c, shadows)
 		found = append(found, t)
 	}
 	return found, nil
+}
+
+// foundThing reads a thing, without its shadows.
+func (s *Service) foundThing(ctx context.Context, name string, c *ThingIndexing) (f FoundThing, known bool, err error) {
+	defer s.locks.thing(name)()
+	t, known, err := lookup(ctx, s.store.Things(), "thing", name)
+	if err != nil || !known {
+		return f, false, err
+	}
+	groups, err := s.staticGroupsOf(ctx, name)
+	if err != nil {
+		return f, false, err
+	}
+	f = FoundThing{Name: t.Name, ID: t.ID, Type: t.Type, Attributes: t.Attributes, Groups: s.fleet.dynamicOf(name)}
+	for _, g := range groups {
+		f.Groups = append(f.Groups, g.Name)
+	}
+	billing, err := s.billingGroupOf(ctx, name)
+	if err != nil {
+		return f, false, err
+	}
+	if billing != "" {
+		f.Groups = append(f.Groups, billing)
+	}
+	slices.Sort(f.Groups)
+	if c.Connectivity == IndexStatus {
+		is, _ := s.conns.get(name)
+		f.Connectivity = &is
+	}
+	return f, true, nil
 }
 
 // shadowText returns the indexed shadows of a thing in one JSON object, or "".

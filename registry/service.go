@@ -56,6 +56,13 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
+// Immediate reports that reading never waits for a disk or a network, because the store,
+// which has a method of this name, says so.
+func (s *Service) Immediate() bool {
+	i, ok := s.store.(interface{ Immediate() bool })
+	return ok && i.Immediate()
+}
+
 // ThingARN returns the resource name of a thing, whether there is one or not. So do
 // the next ones for theirs.
 func (s *Service) ThingARN(name string) string { return s.cfg.Scope.IoT("thing/" + name) }
@@ -134,4 +141,11 @@ func newID() string {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// changed tells who wants to know that a thing may have changed.
+func (s *Service) changed(thing string) {
+	if s.cfg.Changed != nil {
+		s.cfg.Changed(thing)
+	}
 }

@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"fmt"
+
+	"github.com/thinghub/thinghub/registry/index"
 )
 
 // A pull reads the shadows of a thing from the ShadowSource, without a lock. What is
@@ -10,6 +12,7 @@ import (
 type pull struct {
 	readers int
 	heard   map[string]bool // names of shadows
+	void    bool            // the thing was deleted
 }
 
 // WantsShadow reports whether the index holds shadows of a name: whether there is a
@@ -33,66 +36,96 @@ func (s *Service) ShadowChanged(thing, name string, document []byte) {
 	if err == nil && !known && s.cfg.Shadows != nil {
 		return // it is read when the thing is created
 	}
-	s.fleet.mu.Lock()
-	if p := s.fleet.pulls[thing]; p != nil {
-		p.heard[name] = true
-	}
-	s.fleet.setShadow(thing, name, document)
-	s.fleet.mu.Unlock()
+	s.fleet.hear(thing, name, document, s.cfg.Shadows == nil)
 	if err == nil && known {
-		err = s.reindexThing(ctx, thing)
+		err = s.reindexShadows(ctx, thing, Shadow{Name: name, Document: document})
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("shadow not indexed", "thing", thing, "shadow", name, "err", err)
 	}
 }
 
-// setShadow notes a document. mu is held.
-func (f *fleet) setShadow(thing, name string, document []byte) {
+// reindexShadows brings the views up to some shadows of a thing. Its lock is held.
+func (s *Service) reindexShadows(ctx context.Context, thing string, shadows ...Shadow) error {
+	for v := range s.fleet.withThings {
+		if err := s.placeShadows(ctx, v, thing, shadows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) placeShadows(ctx context.Context, v *view, thing string, shadows []Shadow) error {
+	for _, shadow := range shadows {
+		if !v.config.Things.holdsShadow(shadow.Name) {
+			continue
+		}
+		err := s.reindexPart(ctx, v, thing, partShadow(shadow.Name), func(d *index.Document) { addShadow(d, shadow.Name, shadow.Document) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hear notes what is told of a shadow, and the shadow itself if nobody can be asked for
+// it later.
+func (f *fleet) hear(thing, name string, document []byte, keep bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pulls[thing]; p != nil {
+		p.heard[name] = true
+	}
+	if keep {
+		f.tell(thing, name, document)
+	}
+}
+
+// tell notes a shadow. mu is held.
+func (f *fleet) tell(thing, name string, document []byte) {
 	if document == nil {
-		delete(f.shadows[thing], name)
-		if len(f.shadows[thing]) == 0 {
-			delete(f.shadows, thing)
+		delete(f.told[thing], name)
+		if len(f.told[thing]) == 0 {
+			delete(f.told, thing)
 		}
 		return
 	}
-	if f.shadows == nil {
-		f.shadows = make(map[string]map[string][]byte)
+	if f.told == nil {
+		f.told = make(map[string]map[string][]byte)
 	}
-	if f.shadows[thing] == nil {
-		f.shadows[thing] = make(map[string][]byte, 1)
+	if f.told[thing] == nil {
+		f.told[thing] = make(map[string][]byte, 1)
 	}
-	f.shadows[thing][name] = document
+	f.told[thing][name] = document
 }
 
-// readShadows indexes a thing with the shadows that the ShadowSource has of it.
-// No lock is held.
+// readShadows indexes the shadows that the ShadowSource has of a new thing. No lock is
+// held.
 func (s *Service) readShadows(ctx context.Context, thing string) error {
-	f := &s.fleet
-	var read []Shadow
-	var p *pull
-	if s.cfg.Shadows != nil && f.wantsShadows() {
-		p = f.startPull(thing)
-		for shadow, err := range s.cfg.Shadows.Shadows(ctx, thing) {
-			if err != nil {
-				f.endPull(thing, p, nil)
-				return fmt.Errorf("registry: read the shadows of thing %s: %w", thing, err)
-			}
-			if f.wantsShadow(shadow.Name) {
-				read = append(read, shadow)
-			}
-		}
+	p, read, err := s.pullShadows(ctx, thing, s.fleet.wantsShadow)
+	if err != nil {
+		return err
 	}
 	defer s.announce(ctx)
 	defer s.locks.thing(thing)()
-	if p != nil {
-		if _, known, err := lookup(ctx, s.store.Things(), "thing", thing); err != nil || !known {
-			f.endPull(thing, p, nil)
-			return err
+	return s.reindexShadows(ctx, thing, s.fleet.endPull(thing, p, read)...)
+}
+
+// pullShadows reads the shadows of a thing that are wanted. What it read is good as far
+// as endPull says so, which must be called with the thing's lock held unless there is
+// an error.
+func (s *Service) pullShadows(ctx context.Context, thing string, wanted func(name string) bool) (p *pull, read []Shadow, err error) {
+	p = s.fleet.startPull(thing)
+	for shadow, err := range s.cfg.Shadows.Shadows(ctx, thing) {
+		if err != nil {
+			s.fleet.endPull(thing, p, nil)
+			return nil, nil, fmt.Errorf("registry: read the shadows of thing %s: %w", thing, err)
 		}
-		f.endPull(thing, p, read)
+		if wanted(shadow.Name) {
+			read = append(read, shadow)
+		}
 	}
-	return s.reindexThing(ctx, thing)
+	return p, read, nil
 }
 
 func (f *fleet) startPull(thing string) *pull {
@@ -110,29 +143,69 @@ func (f *fleet) startPull(thing string) *pull {
 	return p
 }
 
-// endPull notes what was read, but for what was heard of since.
-func (f *fleet) endPull(thing string, p *pull, read []Shadow) {
+// endPull returns what was read, but for what was heard of since.
+func (f *fleet) endPull(thing string, p *pull, read []Shadow) (good []Shadow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if p.readers--; p.readers == 0 && f.pulls[thing] == p {
+		delete(f.pulls, thing)
+	}
 	for _, shadow := range read {
-		if !p.heard[shadow.Name] {
-			f.setShadow(thing, shadow.Name, shadow.Document)
+		if !p.heard[shadow.Name] && !p.void {
+			good = append(good, shadow)
 		}
 	}
-	if p.readers--; p.readers == 0 {
+	return good
+}
+
+// forgetPull makes void what is being read of a thing that was deleted: it may be older
+// than what the next thing of the name reads or hears. Its lock is held.
+func (f *fleet) forgetPull(thing string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pulls[thing]; p != nil {
+		p.void = true
 		delete(f.pulls, thing)
 	}
 }
 
-// dropShadows forgets the shadows that no view holds. locks.structure is held.
+// shadowsOf returns the shadows of a thing that a configuration wants. No lock is held.
+func (s *Service) shadowsOf(ctx context.Context, thing string, c *ThingIndexing) (map[string][]byte, error) {
+	if !c.holdsShadows() {
+		return nil, nil
+	}
+	own := make(map[string][]byte)
+	if s.cfg.Shadows == nil {
+		s.fleet.mu.RLock()
+		defer s.fleet.mu.RUnlock()
+		for name, doc := range s.fleet.told[thing] {
+			if c.holdsShadow(name) {
+				own[name] = doc
+			}
+		}
+		return own, nil
+	}
+	for shadow, err := range s.cfg.Shadows.Shadows(ctx, thing) {
+		if err != nil {
+			return nil, fmt.Errorf("registry: read the shadows of thing %s: %w", thing, err)
+		}
+		if c.holdsShadow(shadow.Name) {
+			own[shadow.Name] = shadow.Document
+		}
+	}
+	return own, nil
+}
+
+// dropShadows forgets the shadows that were told of and that no view holds.
+// locks.structure is held.
 func (s *Service) dropShadows() {
 	f := &s.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for thing, shadows := range f.shadows {
+	for thing, shadows := range f.told {
 		for name := range shadows {
 			if !f.wantsShadow(name) {
-				f.setShadow(thing, name, nil)
+				f.tell(thing, name, nil)
 			}
 		}
 	}

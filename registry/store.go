@@ -16,6 +16,7 @@ type Registry interface {
 	Types() Table[Type]
 	Groups() Table[Group]
 	BillingGroups() Table[BillingGroup]
+	FleetMetrics() Table[FleetMetric]
 	// Tags are named by the ARN of the resource they hang on.
 	Tags() Table[Tags]
 	// Settings are the service's own: a handful of small records.
@@ -48,6 +49,16 @@ type Table[T Versioned] interface {
 	// once. The loop's body may use the store. An error is yielded once and ends
 	// the sequence.
 	List(ctx context.Context, after string) iter.Seq2[T, error]
+}
+
+// A ThingFinder is what the table of things may be besides: one that finds things by
+// their attributes without looking at all. Without it, Service.ListThings looks at all
+// things unless the fleet index is on.
+type ThingFinder interface {
+	// WithAttribute yields the things that have an attribute with a value or, if prefix
+	// is set, with one that begins so (all begin with ""). The promises of Table.List
+	// hold.
+	WithAttribute(ctx context.Context, name, value string, prefix bool, after string) iter.Seq2[Thing, error]
 }
 
 // A LinkKind says what a link means.

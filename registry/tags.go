@@ -11,9 +11,9 @@ import (
 type Tag struct{ Key, Value string }
 
 // TagResource gives a resource tags, or their keys new values. Resources are named
-// by their ARNs; things, thing types, thing groups and billing groups can be tagged.
-// Keys are 1 to 128 letters, digits, blanks and "_.:/=+-@", not beginning with "aws:";
-// values are up to 256 characters.
+// by their ARNs; things, thing types, thing groups, billing groups, fleet metrics and what
+// [Config].Tagged knows can be tagged. Keys are 1 to 128 letters, digits, blanks and "_.:/=+-@", not beginning with
+// "aws:"; values are up to 256 characters.
 //
 // Errors: ErrInvalid, ErrNotFound, ErrLimitExceeded (more than 50 tags).
 func (s *Service) TagResource(ctx context.Context, resourceARN string, tags map[string]string) error {
@@ -114,7 +114,11 @@ const (
 	kindType         = "thingtype"
 	kindGroup        = "thinggroup"
 	kindBillingGroup = "billinggroup"
+	kindFleetMetric  = "fleetmetric"
 )
+
+// tagged are the kinds of other rooms, which Config.Tagged knows.
+var tagged = map[string]bool{"rule": true, "policy": true, "cacert": true, "rolealias": true, "authorizer": true, "provisioningtemplate": true}
 
 // ownResource takes the name of a resource of this registry apart.
 func (s *Service) ownResource(name string) (kind, id string, err error) {
@@ -124,11 +128,13 @@ func (s *Service) ownResource(name string) (kind, id string, err error) {
 	}
 	kind, id = n.Split()
 	switch kind {
-	case kindThing, kindType, kindGroup, kindBillingGroup:
+	case kindThing, kindType, kindGroup, kindBillingGroup, kindFleetMetric:
 	default:
-		return "", "", invalid("resourceArn", name, "Member must name a thing, thinggroup, thingtype or billinggroup")
+		if !tagged[kind] {
+			return "", "", invalid("resourceArn", name, "Member must name a thing, thinggroup, thingtype, billinggroup, fleetmetric, rule, policy, cacert, rolealias, authorizer or provisioningtemplate")
+		}
 	}
-	if n.Service != "iot" || n.Scope != s.cfg.Scope {
+	if n.Service != "iot" || n.Scope != s.cfg.Scope || tagged[kind] && s.cfg.Tagged == nil {
 		return "", "", notFound("Resource %s cannot be found.", shorten(name))
 	}
 	return kind, id, nil
@@ -148,12 +154,23 @@ func (s *Service) mustExist(ctx context.Context, kind, id, name string) error {
 		_, err = get(ctx, s.store.Groups(), "Thing group", id)
 	case kindBillingGroup:
 		_, err = get(ctx, s.store.BillingGroups(), "Billing group", id)
+	case kindFleetMetric:
+		_, err = get(ctx, s.store.FleetMetrics(), "Fleet metric", id)
+	default: // of another room
+		ok, failed := s.cfg.Tagged(ctx, kind+"/"+id)
+		if failed != nil {
+			return failed
+		}
+		if !ok {
+			err = notFound("Resource %s cannot be found.", shorten(name))
+		}
 	}
 	return err
 }
 
-// checkNewTags checks the tags of a resource that is to be created.
-func (s *Service) checkNewTags(tags map[string]string) error {
+// CheckNewTags checks the tags of a resource that is to be created, perhaps in another
+// room. Errors: ErrInvalid.
+func (s *Service) CheckNewTags(tags map[string]string) error {
 	if err := checkTags(tags); err != nil {
 		return err
 	}
@@ -170,6 +187,12 @@ func (s *Service) putNewTags(ctx context.Context, name string, tags map[string]s
 		return err
 	}
 	return put(ctx, s.store.Tags(), "tags of", name, Tags{Values: tags, Version: 1}, 0)
+}
+
+// ForgetTags removes the tags of a resource of another room's that is gone.
+func (s *Service) ForgetTags(ctx context.Context, resourceARN string) error {
+	defer s.locks.change()()
+	return again(func() error { return s.dropTags(ctx, resourceARN) })
 }
 
 // dropTags removes the tags of a resource that is going.

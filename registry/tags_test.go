@@ -1,6 +1,8 @@
 package registry_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -54,7 +56,7 @@ func TestTagForms(t *testing.T) {
 	}{
 		"no ARN":             {"x", nil, registry.ErrInvalid, "resourceArn"},
 		"nothing":            {"", nil, registry.ErrInvalid, "resourceArn"},
-		"other kind":         {arnPrefix + "cert/x", nil, registry.ErrInvalid, "Member must name a thing, thinggroup, thingtype or billinggroup"},
+		"other kind":         {arnPrefix + "cert/x", nil, registry.ErrInvalid, "Member must name a thing, thinggroup, thingtype, billinggroup, fleetmetric, rule, policy, cacert, rolealias, authorizer or provisioningtemplate"},
 		"other region":       {"arn:aws:iot:us-east-1:123456789012:thing/x", nil, registry.ErrNotFound, "cannot be found"},
 		"other account":      {"arn:aws:iot:eu-west-1:1:thing/x", nil, registry.ErrNotFound, "cannot be found"},
 		"other service":      {"arn:aws:s3:eu-west-1:123456789012:thing/x", nil, registry.ErrNotFound, "cannot be found"},
@@ -105,4 +107,36 @@ func TestTagLimit(t *testing.T) {
 	tags["more"] = ""
 	_, err = s.CreateThingGroup(ctx, registry.CreateGroupInput{Name: "h", Tags: tags})
 	is(t, err, registry.ErrInvalid, "51 tags were given, at most 50")
+}
+
+// Resources of other rooms have tags if there are such resources.
+func TestTagsOfOthers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	failed := errors.New("no database")
+	s := newService(t, func(c *registry.Config) {
+		c.Tagged = func(_ context.Context, resource string) (bool, error) {
+			if strings.HasSuffix(resource, "/fails") {
+				return false, failed
+			}
+			return strings.HasSuffix(resource, "/there"), nil
+		}
+	})
+	for _, kind := range []string{"rule", "policy", "cacert", "rolealias", "authorizer", "provisioningtemplate"} {
+		there := arnPrefix + kind + "/there"
+		require.NoError(t, s.TagResource(ctx, there, map[string]string{"a": "1"}))
+		tags, _, err := s.ListTagsForResource(ctx, there, registry.Page{})
+		require.NoError(t, err)
+		require.Equal(t, []registry.Tag{{Key: "a", Value: "1"}}, tags)
+		is(t, s.TagResource(ctx, arnPrefix+kind+"/none", map[string]string{"a": "1"}), registry.ErrNotFound, "cannot be found")
+		is(t, s.TagResource(ctx, arnPrefix+kind+"/", map[string]string{"a": "1"}), registry.ErrNotFound, "cannot be found")
+		is(t, s.TagResource(ctx, "arn:aws:iot:eu-west-1:1:"+kind+"/there", map[string]string{"a": "1"}), registry.ErrNotFound, "cannot be found")
+		require.ErrorIs(t, s.TagResource(ctx, arnPrefix+kind+"/fails", map[string]string{"a": "1"}), failed)
+		require.NoError(t, s.ForgetTags(ctx, there))
+		require.NoError(t, s.ForgetTags(ctx, there), "there are none any more")
+		tags, _, err = s.ListTagsForResource(ctx, there, registry.Page{})
+		require.NoError(t, err)
+		require.Empty(t, tags)
+		is(t, newService(t).TagResource(ctx, there, nil), registry.ErrNotFound, "cannot be found")
+	}
 }

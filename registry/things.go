@@ -39,7 +39,7 @@ func (s *Service) CreateThing(ctx context.Context, in CreateThingInput) (Thing, 
 	}
 	t := Thing{Name: in.Name, ID: newID(), Type: in.Type, Attributes: applyAttributes(nil, in.Attributes, false), Version: 1}
 	result, isNew, err := s.createOnce(ctx, t, in.BillingGroup)
-	if isNew && s.cfg.Shadows != nil && s.fleet.wantsShadows() {
+	if isNew && s.cfg.Shadows != nil && s.fleet.wants((*ThingIndexing).holdsShadows) {
 		// It may have had shadows before it was registered.
 		if err := s.readShadows(ctx, t.Name); err != nil {
 			s.cfg.Logger.Warn("shadows not indexed", "thing", t.Name, "err", err)
@@ -285,6 +285,7 @@ func (s *Service) deleteThing(ctx context.Context, name string, expectedVersion 
 	}
 	s.emitThing(deleted, t)
 	s.conns.thingDeleted(name)
+	s.changed(name)
 	return nil
 }
 

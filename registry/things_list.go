@@ -21,8 +21,9 @@ type ThingFilter struct {
 }
 
 // ListThings returns things in the order of their names. Things of a type are found
-// without looking at others; so are things with an attribute while the fleet index
-// is on, otherwise all things (of the type) are looked at.
+// without looking at others; so are things with an attribute if the store is a
+// [ThingFinder], as [Memory] is, or while the fleet index is on. Otherwise all things
+// (of the type) are looked at.
 //
 // Errors: ErrInvalid.
 func (s *Service) ListThings(ctx context.Context, f ThingFilter, p Page) (things []Thing, next string, err error) {
@@ -43,7 +44,7 @@ func (s *Service) ListThings(ctx context.Context, f ThingFilter, p Page) (things
 	if err != nil {
 		return nil, "", err
 	}
-	things, next, err = take(s.candidates(ctx, f, after), list, size, func(t Thing) string { return t.Name }, func(t Thing) (Thing, bool) {
+	things, next, err = take(s.candidates(ctx, f, after, size), list, size, func(t Thing) string { return t.Name }, func(t Thing) (Thing, bool) {
 		return t, f.match(t)
 	})
 	if err != nil {
@@ -70,17 +71,71 @@ func (f ThingFilter) match(t Thing) bool {
 	}
 }
 
-// candidates yields at least the things that match, in order.
-func (s *Service) candidates(ctx context.Context, f ThingFilter, after string) iter.Seq2[Thing, error] {
-	if f.AttributeName != "" && f.AttributeValue != "" {
-		if names := s.fleet.withAttribute(ctx, f, after); names != nil {
-			return s.thingsNamed(ctx, names)
+// candidates yields at least the things that match, in order, up to one more than
+// there are on a page.
+func (s *Service) candidates(ctx context.Context, f ThingFilter, after string, size int) iter.Seq2[Thing, error] {
+	var ofType, withAttribute iter.Seq2[Thing, error]
+	if f.Type != "" {
+		ofType = s.thingsNamed(ctx, ends(s.store.Links().To(ctx, LinkType, f.Type, after), func(l Link) string { return l.From }))
+	}
+	if f.AttributeName != "" {
+		if finder, ok := s.store.Things().(ThingFinder); ok {
+			withAttribute = finder.WithAttribute(ctx, f.AttributeName, f.AttributeValue, f.PrefixValue || f.AttributeValue == "", after)
+		} else if names := s.fleet.withAttribute(ctx, f, after); names != nil {
+			withAttribute = s.thingsNamed(ctx, names)
 		}
 	}
-	if f.Type != "" {
-		return s.thingsNamed(ctx, ends(s.store.Links().To(ctx, LinkType, f.Type, after), func(l Link) string { return l.From }))
+	switch {
+	case ofType != nil && withAttribute != nil:
+		return race(ofType, withAttribute, f.match, size+1)
+	case withAttribute != nil:
+		return withAttribute
+	case ofType != nil:
+		return ofType
+	default:
+		return s.store.Things().List(ctx, after)
 	}
-	return s.store.Things().List(ctx, after)
+}
+
+// race yields the first n things that match, of two sequences that both have all of
+// them: either may have a million others in between, so it goes on in both until one
+// has them.
+func race(a, b iter.Seq2[Thing, error], match func(Thing) bool, n int) iter.Seq2[Thing, error] {
+	const turn = 32
+	return func(yield func(Thing, error) bool) {
+		var found [2][]Thing
+		var pull [2]func() (Thing, error, bool)
+		for i, seq := range [2]iter.Seq2[Thing, error]{a, b} {
+			next, stop := iter.Pull2(seq)
+			defer stop()
+			pull[i] = next
+		}
+		for i := 0; ; i = 1 - i {
+			done := false
+			for k := 0; k < turn && !done; k++ {
+				t, err, ok := pull[i]()
+				switch {
+				case err != nil:
+					yield(Thing{}, err)
+					return
+				case !ok:
+					done = true
+				case match(t):
+					found[i] = append(found[i], t)
+					done = len(found[i]) == n
+				}
+			}
+			if !done {
+				continue
+			}
+			for _, t := range found[i] {
+				if !yield(t, nil) {
+					return
+				}
+			}
+			return
+		}
+	}
 }
 
 // thingsNamed yields the things of those names that are there.

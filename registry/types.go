@@ -95,7 +95,7 @@ func (s *Service) CreateThingType(ctx context.Context, name string, p TypeProper
 	if err := p.check(&s.limits); err != nil {
 		return Type{}, err
 	}
-	if err := s.checkNewTags(tags); err != nil {
+	if err := s.CheckNewTags(tags); err != nil {
 		return Type{}, err
 	}
 	defer s.announce(ctx)
@@ -229,7 +229,7 @@ func (s *Service) DeleteThingType(ctx context.Context, name string) error {
 		if wait := s.limits.TypeDeletionDelay - time.Since(t.Deprecated); s.limits.TypeDeletionDelay > 0 && wait > 0 {
 			return inUse("Cannot delete thing type %s: please wait for %v after deprecation and then retry", name, s.limits.TypeDeletionDelay)
 		}
-		for thing, err := range s.candidates(ctx, ThingFilter{Type: name}, "") {
+		for thing, err := range s.candidates(ctx, ThingFilter{Type: name}, "", 1) {
 			if err != nil {
 				return fmt.Errorf("registry: delete thing type %s: %w", name, err)
 			}

@@ -2,10 +2,10 @@ package registry
 
 import (
 	"cmp"
-	"context"
-	"fmt"
-	"iter"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -21,33 +21,73 @@ type view struct {
 	// dynamic are the dynamic groups, the oldest first. The slice is replaced, under
 	// locks.structure, never changed.
 	dynamic []*dynamicGroup
-	// of are the dynamic groups of the things that are in any.
-	of map[string][]*dynamicGroup
 }
 
-// A dynamicGroup is a dynamic group in one view.
+// A dynamicGroup is a dynamic group in one view. Its members are in the index.
 type dynamicGroup struct {
 	Name, ID string
 	created  time.Time
-	query    *index.Query
-	members  ordered
+	query    *index.Query // does not see dynamic groups; nil when it is going and its members leave
+	void     bool         // the index cannot answer the query: nothing matches
+	fields   []string     // what the query is about
+	bare     bool         // whether it is about any field
+	// gathering is set until all members have been found, or have left.
+	gathering atomic.Bool
 }
 
-// same reports whether two are the same group, in whichever views.
-func (g *dynamicGroup) same(o *dynamicGroup) bool { return g.ID == o.ID }
+// The parts of the index's documents of things: what changes for itself.
+const (
+	partRegistry     = "registry"
+	partBilling      = "billing group"
+	partConnectivity = "connectivity"
+	partDynamic      = "dynamic groups"
+)
+
+func partShadow(name string) string { return "shadow " + name }
+
+// isPartOf reports whether a field is in a part.
+func isPartOf(part, field string) bool {
+	first, rest, _ := strings.Cut(field, ".")
+	switch first {
+	case "connectivity":
+		return part == partConnectivity
+	case "shadow":
+		name := ""
+		if named, ok := strings.CutPrefix(rest, "name."); ok {
+			name, _, _ = strings.Cut(named, ".")
+		}
+		return part == partShadow(name)
+	default:
+		return part == partRegistry || part == partBilling
+	}
+}
+
+// dynamicGroup returns a dynamic group for the view. If its fields are not indexed any
+// more it has no members.
+func (v *view) dynamicGroup(g Group, q *index.Query) *dynamicGroup {
+	d := &dynamicGroup{Name: g.Name, ID: g.ID, created: g.Created, query: q.Without(partDynamic)}
+	d.void = v.things == nil || v.things.Schema().Check(q) != nil
+	d.fields, d.bare = q.Fields(), q.Bare()
+	return d
+}
+
+// reads reports whether a change of a part may change the members.
+func (g *dynamicGroup) reads(part string) bool {
+	return g.query == nil || g.bare || slices.ContainsFunc(g.fields, func(f string) bool { return isPartOf(part, f) })
+}
 
 // older puts groups in the order in which they fill the room that things have.
 func older(a, b *dynamicGroup) int {
 	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.Name, b.Name))
 }
 
-// emptied returns the groups for another view.
-func emptied(groups []*dynamicGroup) []*dynamicGroup {
-	own := make([]*dynamicGroup, len(groups))
-	for i, g := range groups {
-		own[i] = &dynamicGroup{Name: g.Name, ID: g.ID, created: g.created, query: g.query}
+// adopt gives a view the dynamic groups of another, without members.
+func (v *view) adopt(groups []*dynamicGroup) {
+	for _, g := range groups {
+		if g.query != nil {
+			v.dynamic = append(v.dynamic, v.dynamicGroup(Group{Name: g.Name, ID: g.ID, Created: g.created}, g.query))
+		}
 	}
-	return own
 }
 
 // newView returns a view without contents.
@@ -63,46 +103,6 @@ func newView(c indexing) (*view, error) {
 	return v, err
 }
 
-// matching returns the dynamic groups a thing belongs to, as many as there is room
-// for; -1 is no limit. The queries do not see dynamic groups.
-func (v *view) matching(p *profile, room int) (groups []*dynamicGroup) {
-	if len(v.dynamic) == 0 || room == 0 {
-		return nil
-	}
-	doc := v.document(p, nil)
-	for _, g := range v.dynamic {
-		if g.query.Match(doc) {
-			if groups = append(groups, g); len(groups) == room {
-				break
-			}
-		}
-	}
-	return groups
-}
-
-// join puts a thing into these dynamic groups and no others, and returns those it was
-// in. The fleet's mu is held.
-func (v *view) join(thing string, groups []*dynamicGroup) (was []*dynamicGroup) {
-	was = v.of[thing]
-	for _, g := range was {
-		if !slices.Contains(groups, g) {
-			g.members.remove(thing)
-		}
-	}
-	for _, g := range groups {
-		g.members.insert(thing)
-	}
-	if len(groups) == 0 {
-		delete(v.of, thing)
-		return was
-	}
-	if v.of == nil {
-		v.of = make(map[string][]*dynamicGroup)
-	}
-	v.of[thing] = groups
-	return was
-}
-
 // group returns a dynamic group, or nil.
 func (v *view) group(name string) *dynamicGroup {
 	for _, g := range v.dynamic {
@@ -113,65 +113,106 @@ func (v *view) group(name string) *dynamicGroup {
 	return nil
 }
 
-// document is what the index of things holds of one.
-func (v *view) document(p *profile, dynamic []*dynamicGroup) *index.Document {
-	d := &index.Document{}
-	d.AddString("thingName", p.Name)
-	d.AddString("thingId", p.ID)
-	if p.Type != "" {
-		d.AddString("thingTypeName", p.Type)
-	}
-	d.AddNumber("registry.version", float64(p.Version))
-	for _, g := range p.groups {
-		d.AddString("thingGroupNames", g.Name)
-	}
-	for _, g := range dynamic {
-		d.AddString("thingGroupNames", g.Name)
-	}
-	for k, a := range p.Attributes {
-		d.AddString("attributes."+k, a)
-	}
-	if v.config.Things.Connectivity == IndexStatus {
-		c := &p.connectivity
-		d.AddBool("connectivity.connected", c.Connected)
-		if !c.Timestamp.IsZero() {
-			d.AddNumber("connectivity.timestamp", float64(c.Timestamp.UnixMilli()))
-			d.AddNumber("connectivity.version", float64(c.Version))
-		}
-		if c.DisconnectReason != "" {
-			d.AddString("connectivity.disconnectReason", c.DisconnectReason)
-		}
-	}
-	for name, doc := range p.shadows {
-		if !v.config.Things.holdsShadow(name) {
-			continue
-		}
-		prefix := "shadow."
-		if name != "" {
-			prefix = "shadow.name." + name + "."
-		}
-		delta := false
-		gjson.ParseBytes(doc).ForEach(func(key, value gjson.Result) bool {
-			switch key.Str {
-			case "delta":
-				delta = true
-				fallthrough
-			case "desired", "reported", "metadata":
-				d.AddJSON(prefix+key.Str, []byte(value.Raw))
-			case "version":
-				d.AddNumber(prefix+"version", value.Num)
-			}
-			return true
-		})
-		d.AddBool(prefix+"hasDelta", delta)
-	}
-	return d
+// staticOf returns the names of a thing's static groups, dynamicOf those of its dynamic
+// ones.
+func (v *view) staticOf(thing string) []string {
+	return v.things.Values(thing, partRegistry, "thingGroupNames")
 }
 
-// groupDocument is what the index of groups holds of one; path are the groups above
-// it.
-func groupDocument(g Group, path []Group) *index.Document {
-	d := &index.Document{}
+func (v *view) dynamicOf(thing string) []string {
+	if v.things == nil {
+		return nil
+	}
+	return v.things.Values(thing, partDynamic, "thingGroupNames")
+}
+
+// matching returns the names of the dynamic groups a thing belongs to, as many as there
+// is room for; -1 is no limit.
+func (v *view) matching(thing string, room int) (names []string) {
+	for _, g := range v.dynamic {
+		if len(names) == room {
+			break
+		}
+		if g.query != nil && !g.void && v.things.Match(g.query, thing) {
+			names = append(names, g.Name)
+		}
+	}
+	return names
+}
+
+// documents are reused: most are made to find that little has changed.
+var documents = sync.Pool{New: func() any { return &index.Document{} }}
+
+// document lends an empty document.
+func document(use func(d *index.Document)) {
+	d := documents.Get().(*index.Document)
+	d.Reset()
+	use(d)
+	documents.Put(d)
+}
+
+// addThing adds what the registry says of a thing.
+func addThing(d *index.Document, t Thing, groups []Group) {
+	d.AddString("thingName", t.Name)
+	d.AddString("thingId", t.ID)
+	if t.Type != "" {
+		d.AddString("thingTypeName", t.Type)
+	}
+	d.AddNumber("registry.version", float64(t.Version))
+	for _, g := range groups {
+		addGroupName(d, g.Name)
+	}
+	for _, k := range sortedKeys(t.Attributes) {
+		d.AddString("attributes."+k, t.Attributes[k])
+	}
+}
+
+// addGroupName adds a group that a thing is in: a static, dynamic or billing group.
+func addGroupName(d *index.Document, name string) {
+	if name != "" {
+		d.AddString("thingGroupNames", name)
+	}
+}
+
+// addConnectivity adds whether the client of a thing is connected.
+func addConnectivity(d *index.Document, c Connectivity) {
+	d.AddBool("connectivity.connected", c.Connected)
+	if !c.Timestamp.IsZero() {
+		d.AddNumber("connectivity.timestamp", float64(c.Timestamp.UnixMilli()))
+		d.AddNumber("connectivity.version", float64(c.Version))
+	}
+	if c.DisconnectReason != "" {
+		d.AddString("connectivity.disconnectReason", c.DisconnectReason)
+	}
+}
+
+// addShadow adds a shadow; one that was deleted, which has no document, adds nothing.
+func addShadow(d *index.Document, name string, doc []byte) {
+	if doc == nil {
+		return
+	}
+	prefix := "shadow."
+	if name != "" {
+		prefix = "shadow.name." + name + "."
+	}
+	delta := false
+	gjson.ParseBytes(doc).ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "delta":
+			delta = true
+			fallthrough
+		case "desired", "reported", "metadata":
+			d.AddJSON(prefix+key.Str, value.Raw)
+		case "version":
+			d.AddNumber(prefix+"version", value.Num)
+		}
+		return true
+	})
+	d.AddBool(prefix+"hasDelta", delta)
+}
+
+// addGroup adds a group; path are the groups above it.
+func addGroup(d *index.Document, g Group, path []Group) {
 	d.AddString("thingGroupName", g.Name)
 	d.AddString("thingGroupId", g.ID)
 	d.AddNumber("version", float64(g.Version))
@@ -181,97 +222,7 @@ func groupDocument(g Group, path []Group) *index.Document {
 	for _, p := range path {
 		d.AddString("parentGroupNames", p.Name)
 	}
-	for k, a := range g.Attributes {
-		d.AddString("attributes."+k, a)
-	}
-	return d
-}
-
-// What follows is asked without a thing's lock.
-
-// dynamicStatus returns the status of all dynamic groups.
-func (f *fleet) dynamicStatus() string {
-	if f.next.Load() != nil {
-		return IndexRebuilding
-	}
-	if f.current.Load().things == nil {
-		return IndexBuilding // until things are indexed
-	}
-	return IndexActive
-}
-
-// dynamicOf returns the names of a thing's dynamic groups.
-func (f *fleet) dynamicOf(thing string) (names []string) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	for _, g := range f.current.Load().of[thing] {
-		names = append(names, g.Name)
-	}
-	return names
-}
-
-func (f *fleet) countDynamic(thing string) int {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return len(f.current.Load().of[thing])
-}
-
-// dynamicMembers yields the members of a dynamic group, sorted. locks.structure is
-// held.
-func (f *fleet) dynamicMembers(group, after string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		g := f.current.Load().group(group)
-		if g == nil {
-			return
-		}
-		after := after
-		for {
-			f.mu.RLock()
-			names := g.members.after(nil, after, batchSize)
-			f.mu.RUnlock()
-			for _, name := range names {
-				if !yield(name, nil) {
-					return
-				}
-			}
-			if len(names) < batchSize {
-				return
-			}
-			after = names[len(names)-1]
-		}
-	}
-}
-
-// withAttribute yields at least the things that have an attribute with a value, found
-// by the index, or nil if there is none.
-func (f *fleet) withAttribute(ctx context.Context, filter ThingFilter, after string) iter.Seq2[string, error] {
-	x := f.current.Load().things
-	if x == nil {
-		return nil
-	}
-	q := index.Term("attributes."+filter.AttributeName, filter.AttributeValue)
-	if filter.PrefixValue {
-		q = index.Prefix("attributes."+filter.AttributeName, filter.AttributeValue)
-	}
-	return func(yield func(string, error) bool) {
-		after := after
-		for {
-			names, next, err := x.Search(q, after, batchSize)
-			if err == nil {
-				err = ctx.Err()
-			}
-			if err != nil {
-				yield("", fmt.Errorf("search the index: %w", err))
-				return
-			}
-			for _, name := range names {
-				if !yield(name, nil) {
-					return
-				}
-			}
-			if after = next; next == "" {
-				return
-			}
-		}
+	for _, k := range sortedKeys(g.Attributes) {
+		d.AddString("attributes."+k, g.Attributes[k])
 	}
 }

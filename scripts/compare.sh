@@ -2,7 +2,9 @@
 # compare.sh ROUNDS ONLY BROKERS: builds the load generator, the peers and
 # examples/standalone, runs them side by side and prints the tables. A broker gets
 # one core and the load generator another. Linux only. Results are kept in
-# .tools/bench/results.jsonl.
+# .tools/bench/results.jsonl. With BROKERS=thinghub-users,thinghub-policies20,thinghub-policies200
+# it shows what policies cost (internal/bench/doc.go). Status 1: a hub of ours lost or
+# refused something.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin

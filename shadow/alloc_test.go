@@ -40,6 +40,39 @@ func TestAllocsHandle(t *testing.T) { // AllocsPerRun forbids t.Parallel
 	}
 }
 
+// Watches of others, and history once it is full, add nothing to that; a watch of the
+// shadow adds the Change, and what waits.
+func TestAllocsHandleWatched(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	for _, c := range []struct {
+		name   string
+		filter func(i int) shadow.Filter
+		keep   int
+		want   float64
+	}{
+		{"1000 watches of other things", func(i int) shadow.Filter { return shadow.Only(shadow.Key{Thing: strconv.Itoa(i)}) }, 0, 2},
+		{"history", nil, 10, 2},
+	} {
+		svc, err := shadow.New(shadow.Config{Rate: -1, History: shadow.Retention{Versions: c.keep}})
+		require.NoError(t, err)
+		if c.filter != nil {
+			watchAll(ctx, svc, 1000, c.filter)
+		}
+		request := []byte(reported300)
+		handle := func() {
+			if handled, err := svc.Handle(ctx, topic+"update", request, device); err != nil || !handled {
+				t.Error(handled, err)
+			}
+		}
+		for range 20 {
+			handle()
+		}
+		require.Equal(t, c.want, testing.AllocsPerRun(200, handle), c.name)
+		svc.Close()
+	}
+	cancel()
+}
+
 func TestAllocsClassify(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		shadow.Classify("$aws/things/thing-1/shadow/name/config/update/accepted")

@@ -85,6 +85,53 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
+// What watches cost an update of one thing: none, a thousand of other things, one of
+// this thing, and a thousand of patterns that do not fit it.
+func BenchmarkHandleUpdateWatched(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		n      int
+		filter func(i int) shadow.Filter
+	}{
+		{"by nobody", 0, nil},
+		{"1000 others", 1000, func(i int) shadow.Filter { return shadow.Filter{Thing: "other-" + strconv.Itoa(i)} }},
+		{"by one", 1, func(int) shadow.Filter { return shadow.Filter{Thing: "thing-1"} }},
+		{"1000 patterns", 1000, func(i int) shadow.Filter { return shadow.Filter{Thing: "other-" + strconv.Itoa(i) + "*"} }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			svc := newBench(b)
+			watchAll(b.Context(), svc, c.n, c.filter)
+			ctx, by := context.Background(), shadow.Requester{Source: shadow.FromMQTT, ClientID: "c"}
+			topic, request := "$aws/things/thing-1/shadow/update", []byte(reported300)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := svc.Handle(ctx, topic, request, by); err != nil {
+					b.Fatal(err)
+				}
+			}
+			updatesPerSecond(b)
+			svc.Close()
+		})
+	}
+}
+
+// watchAll starts n watches that take what they get, and returns when they watch. They
+// end with ctx or the service.
+func watchAll(ctx context.Context, svc *shadow.Service, n int, filter func(i int) shadow.Filter) {
+	for i := range n {
+		go func() {
+			for _, err := range svc.Watch(ctx, filter(i)) {
+				if err != nil {
+					return
+				}
+			}
+		}()
+	}
+	for svc.Watches() < n {
+		runtime.Gosched()
+	}
+}
+
 // Many things in turn, so that locks and documents are cold.
 func BenchmarkHandleUpdate100k(b *testing.B) {
 	svc := newBench(b)

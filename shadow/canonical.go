@@ -5,32 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// appendCanonical appends valid JSON in the one form that trees need: no white
-// space, and in strings no escape that can be avoided. Those that cannot are the
-// short ones, \u00xx for other control characters, and \udxxx for half a surrogate
-// pair, which no UTF-8 stands for.
-func appendCanonical(dst, src []byte) []byte {
-	for i := 0; i < len(src); {
-		switch c := src[i]; c {
-		case ' ', '\n', '\t', '\r':
-			i++
-		case '"':
-			i++
-			dst = append(dst, '"')
-			dst, i = appendText(dst, src, i)
-			dst = append(dst, '"')
-		default:
-			from := i
-			for i++; i < len(src) && src[i] > ' ' && src[i] != '"'; i++ {
-			}
-			dst = append(dst, src[from:i]...)
-		}
-	}
-	return dst
-}
+// The one form of JSON that trees need has no white space, and in strings no escape
+// that can be avoided. Those that cannot are the short ones, \u00xx for other control
+// characters, and \udxxx for half a surrogate pair, which no UTF-8 stands for. A
+// scanner makes it of what is not in it.
 
-// appendText appends the string whose text starts at i, and returns where what is
-// after its quote starts.
+// appendText appends in that form the string whose text starts at i, and returns where
+// what is after its quote starts. The string is valid.
 func appendText(dst, src []byte, i int) ([]byte, int) {
 	for {
 		from := i

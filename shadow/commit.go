@@ -26,6 +26,7 @@ func (s *Service) beforeUpdate(ctx context.Context, w *work, k Key, by *Requeste
 	if len(s.updating) == 0 {
 		return nil
 	}
+	asked := w.request.tree
 	p := &Pending{Key: k, By: *by, State: w.request.appendState(nil)}
 	if old.Live() {
 		p.Current = old
@@ -42,6 +43,13 @@ func (s *Service) beforeUpdate(ctx context.Context, w *work, k Key, by *Requeste
 			return err
 		}
 		p.State = w.request.appendState(nil)
+	}
+	if w.request.tree == asked {
+		return nil
+	}
+	// What was loaded may lean on the request as it was.
+	if err := w.load(old); err != nil {
+		return failed("load", k, err)
 	}
 	return nil
 }
@@ -66,7 +74,7 @@ func (s *Service) validate(ctx context.Context, w *work, k Key) error {
 	if len(s.cfg.Validators) == 0 {
 		return nil
 	}
-	w.message = appendSides(w.message[:0], w.merged[Desired].tree.text, w.merged[Reported].tree.text)
+	w.message = appendSides(w.message[:0], w.merged[Desired].text, w.merged[Reported].text)
 	for _, v := range s.cfg.Validators {
 		if err := s.guard("a validator", func() error { return v.Validate(ctx, k, w.message) }); err != nil {
 			return refusal(err, func(err error) *Error {
@@ -77,13 +85,14 @@ func (s *Service) validate(ctx context.Context, w *work, k Key) error {
 	return nil
 }
 
-// observe tells the observers, in order.
+// observe tells the observers, in order, and then those who watch.
 func (s *Service) observe(ctx context.Context, c *Change) {
 	for _, o := range s.observers {
 		if err := s.guard("a hook", func() error { o(ctx, c); return nil }); err != nil {
 			continue // guard has logged it; the change is made
 		}
 	}
+	s.watchers.tell(c)
 }
 
 // refusal is what the error of a hook means: an Error as it is, the sentinels and

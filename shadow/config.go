@@ -26,6 +26,10 @@ type Config struct {
 	// that is created again meanwhile goes on from there. Default 48 h; negative: for
 	// ever.
 	DeleteMemory time.Duration
+	// History is how much of each shadow's past is kept, for [Service.At] and for
+	// watches that go on where they ended. The Store must be a [Historian] then, as
+	// Memory is: each revision takes as much as its document. Default: nothing.
+	History Retention
 	// Hooks take part in changes.
 	Hooks []Hook
 	// Logger gets what the host should know. Default slog.Default().
@@ -93,6 +97,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DeleteMemory == 0 {
 		c.DeleteMemory = 48 * time.Hour
+	}
+	var err error
+	if c.History, err = c.History.withDefaults(); err != nil {
+		return c, err
+	}
+	if _, ok := c.Store.(Historian); c.History.Keeps() && !ok {
+		return c, fmt.Errorf("shadow: Config.History is set and Config.Store is a %T, expected a Historian", c.Store)
 	}
 	for i, h := range c.Hooks {
 		switch h.(type) {

@@ -39,6 +39,32 @@
 // …/rejected. [Service.Update] and [Service.Delete] publish the same messages when
 // they succeed, and return an [Error] and publish nothing when they fail.
 //
+// # Watching
+//
+// [Service.Watch] yields the changes of one, some or all shadows, with the document
+// before and after, the delta and who made it, for as long as a loop ranges over it:
+//
+//	for c, err := range svc.Watch(ctx, shadow.Filter{Thing: "pump-*", Delta: true}) { … }
+//
+// A watch begins with now, with every shadow as it is ([Filter].Current), or after a
+// change of one shadow that was seen before (After). Each change comes once and in
+// order; a loop that is slower than the changes sees them joined by shadow, and marked. An update
+// nobody watches costs one look at a counter. [Typed.Watch] does the same for Go types.
+//
+// # History
+//
+// With Config.History the service keeps the last versions of each shadow with who made
+// them, deletions too: [Service.History], [Service.At] and [Service.AtTime] read them,
+// [Diff] tells two of them apart, and a watch that goes on replays them. Nothing is kept
+// by default. The store must be a [Historian], as Memory is.
+//
+// # Who may change what
+//
+// [Service.UpdateIf] updates if a [Condition] over the document holds, in one step. Hooks
+// are asked before every change ([HookUpdating], [HookDeleting]), [Restrict] being one that
+// says who may write which side, and a [Validator] sees what would be stored.
+// Config.Require says which things may have shadows.
+//
 // # JSON
 //
 // Documents are kept as text and changed without decoding them into Go values:
@@ -59,5 +85,5 @@
 // order of versions: each update publishes under its shadow's lock. So neither a
 // [Publisher] nor a hook may wait for the service. Several services may share a
 // store: who comes second to a version works its request again on the newer
-// document.
+// document. The service has no goroutines; [Service.Close] ends its watches.
 package shadow

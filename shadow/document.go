@@ -76,8 +76,7 @@ func (d Document) AppendMetadata(dst []byte) []byte {
 	if err := w.load(d); err != nil {
 		return append(dst, "{}"...)
 	}
-	dst, _ = w.appendMetadata(dst, w.old)
-	return dst
+	return w.appendMetadata(dst, w.old, &[2][]byte{})
 }
 
 // AppendDelta appends the part of desired that reported lacks or has otherwise: a
@@ -85,7 +84,7 @@ func (d Document) AppendMetadata(dst []byte) []byte {
 func (d Document) AppendDelta(dst []byte) []byte {
 	w := newWork()
 	defer w.free()
-	if err := w.load(d); err == nil && w.diff(w.old) {
+	if err := w.load(d); err == nil && w.diffState(w.old) {
 		dst = append(dst, w.deltaState...)
 	}
 	return dst
@@ -97,7 +96,8 @@ func (d Document) AppendDelta(dst []byte) []byte {
 //
 // Slices of a document given to Save belong to the store from then on, and nobody
 // writes to them; what Load returns is treated alike. The strings of keys may be
-// kept. Package shadowtest has the suite that every store must pass.
+// kept. Who ranges over Names or All may call the store in the loop. A store may be a
+// [Historian] too. Package shadowtest has the suite that every store must pass.
 type Store interface {
 	// Load returns a live document, or of a shadow deleted not too long ago its
 	// Version and DeletedUntil, or else ErrNotFound.

@@ -19,6 +19,8 @@ var (
 	ErrNotFound = errors.New("shadow: not found")
 	// ErrVersion is a version that is not the current one: code 409.
 	ErrVersion = errors.New("shadow: version conflict")
+	// ErrCondition is a condition that does not hold: code 412.
+	ErrCondition = errors.New("shadow: condition not met")
 	// ErrTooLarge is a document or request over its limit: code 413.
 	ErrTooLarge = errors.New("shadow: too large")
 	// ErrEncoding is a request that is not UTF-8: code 415.
@@ -44,6 +46,7 @@ const (
 	textNoThing        = "Thing not found"
 	textNoShadow       = "No shadow exists with name: '%s'"
 	textConflict       = "Version conflict"
+	textCondition      = "Condition not met"
 	textTooLarge       = "The payload exceeds the maximum size allowed"
 	textEncoding       = "Unsupported documented encoding; supported encoding is UTF-8"
 	textThrottled      = "Too many requests"
@@ -55,6 +58,7 @@ const (
 	codeForbidden      = 403
 	codeNotFound       = 404
 	codeVersion        = 409
+	codeCondition      = 412
 	codeTooLarge       = 413
 	codeEncoding       = 415
 	codeThrottled      = 429
@@ -65,7 +69,7 @@ const (
 
 // sentinels are the errors by code.
 var sentinels = map[int]error{
-	codeInvalid: ErrInvalid, codeForbidden: ErrForbidden, codeNotFound: ErrNotFound, codeVersion: ErrVersion,
+	codeInvalid: ErrInvalid, codeForbidden: ErrForbidden, codeNotFound: ErrNotFound, codeVersion: ErrVersion, codeCondition: ErrCondition,
 	codeTooLarge: ErrTooLarge, codeEncoding: ErrEncoding, codeThrottled: ErrThrottled, codeInternal: ErrInternal,
 }
 
@@ -131,6 +135,8 @@ func asError(err error) *Error {
 		return &Error{Code: codeInvalid, Message: textInvalidJSON, cause: err}
 	case errors.Is(err, ErrForbidden):
 		return &Error{Code: codeForbidden, Message: textForbidden, cause: err}
+	case errors.Is(err, ErrCondition):
+		return &Error{Code: codeCondition, Message: textCondition, cause: err}
 	case errors.Is(err, ErrTooLarge):
 		return &Error{Code: codeTooLarge, Message: textTooLarge, cause: err}
 	case errors.Is(err, ErrEncoding):

@@ -35,13 +35,24 @@ func (s *Service) Apply(d Document, payload []byte, now int64) (a Applied, err e
 }
 
 // Canonical is the one form of valid JSON.
-func Canonical(text []byte) []byte { return appendCanonical(nil, text) }
+func Canonical(text []byte) []byte {
+	form, _ := Read(text)
+	return form
+}
+
+// Read returns the one form of valid JSON, and what is where in it.
+func Read(text []byte) (form []byte, nodes any) {
+	w := newWork()
+	defer w.free()
+	w.scanner.read(&w.tree, text, deepest)
+	return bytes.Clone(w.tree.text), slices.Clone(w.tree.nodes)
+}
 
 // Valid reports whether text is JSON, and whether an object in it has a key twice.
 func Valid(text []byte) (valid, duplicate bool) {
 	w := newWork()
 	defer w.free()
-	return w.scanner.read(&w.tree, text, &w.clean, deepest), w.scanner.duplicate
+	return w.scanner.read(&w.tree, text, deepest), w.scanner.duplicate
 }
 
 // EqualNumbers compares JSON numbers by value.
@@ -53,7 +64,7 @@ func Shapes(text []byte, m Meta) (known, read any, ok bool) {
 	defer w.free()
 	shape, _ := m.split()
 	ok = w.scanner.shaped(&w.hooked, text, shape)
-	w.scanner.read(&w.tree, text, &w.clean, deepest+1)
+	w.scanner.read(&w.tree, text, deepest+1)
 	for i := range w.tree.nodes {
 		w.tree.nodes[i].flags = 0
 	}
@@ -82,4 +93,43 @@ func (m *Memory) Remembered() (n int) {
 		n += len(m.shards[i].deleted)
 	}
 	return n
+}
+
+// Watches is how many watches there are.
+func (s *Service) Watches() (n int) {
+	s.watchers.each(func(*watch) { n++ })
+	return n
+}
+
+// WatchQueues is how long the queues of all watches are.
+func (s *Service) WatchQueues() (n int) {
+	s.watchers.each(func(w *watch) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		n += cap(w.queue) + len(w.last)
+	})
+	return n
+}
+
+func (ws *watchers) each(f func(*watch)) {
+	for i := range ws.parts {
+		p := &ws.parts[i]
+		p.mu.RLock()
+		for _, of := range p.things {
+			for _, w := range of {
+				f(w)
+			}
+		}
+		p.mu.RUnlock()
+	}
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	for _, w := range ws.wide {
+		f(w)
+	}
+}
+
+// Fits reports whether a thing fits a filter's pattern.
+func Fits(pattern, thing string) bool {
+	return newWatch(Filter{Thing: pattern}).covers(Key{Thing: thing})
 }

@@ -27,9 +27,14 @@ func FuzzUpdate(f *testing.F) {
 		{`{"state":{"desired":{"\u0061":"\ud83d\ude00\/","b":"\u0000\""}}}`, `{"state":{"reported":{"a":"😀/"}}}`, `{"state":{"reported":{"b":"\u0000\u0022"}}}`},
 		{` { "state" : { "desired" : { "a" : [ 1 , 2 ] , "b" : 1e400 } } , "x" : [ null ] } `, `{"state":{"delta":[],"reported":{"a":[1,2.0]}}}`, `{"state":{"desired":{"a":[null]}}}`},
 		{`{"state":{"desired":{"a":1,"a":2}}}`, `{"state":{"desired":{"a":1,"\u0061":2}}}`, `{"state":{"foo":1}}`},
+		{`{"state":{"desired":{"a":[{"b":null,"c":1}]}}}`, `{"state":{"reported":{"a":{"b":[[{"c":{"d":null}}]]}}}}`, `{"state":{"desired":{"a":{"b":null,"c":[{}]}}}}`},
 		{`{"state":{"desired":{"1":{"2":{"3":{"4":{"5":{"6":{"7":{"8":1}}}}}}}}}}`, `{"state":{"reported":{"1":{"2":{"3":{"4":{"5":{"6":{"7":{"8":{"9":1}}}}}}}}}}}`, `{"state":{"desired":{"1":[[[[[[[[1]]]]]]]]}}}`},
 		{`{"state":{"desired":{"a":0,"b":-0.0,"c":100,"d":0.001,"e":9007199254740993}}}`, `{"state":{"reported":{"a":0e9,"b":0,"c":1E+2,"d":1e-3,"e":9007199254740992}}}`, `{"state":{"reported":{"e":null,"q":1}}}`},
 		{`{"state":{"desired":{"k0":0,"k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7,"k8":8,"k9":9,"ka":1,"kb":1,"kc":1,"kd":1,"ke":1,"kf":1,"kg":1,"kh":{"z":1}}}}`, `{"state":{"reported":{"kh":{"z":2},"kg":1,"k0":0,"x":1}}}`, `{"state":{"desired":{"kh":null,"k1":{"o":1},"ki":2,"k0":null}}}`},
+		{`{"state":{"reported":{"a":1,"bcdefghij":{"c":[true,"x"],"d":{}}}}}`, `{"state":{"reported":{"a":22,"bcdefghij":{"c":["",12.5],"d":{}}}}}`, `{"state":{"reported":{"a":[1],"bcdefghij":{"c":[1,2,3],"d":{}}},"desired":{"a":[1]}}}`},
+		{`{"state":{"reported":{"a":1,"d":{}}}}`, `{"state":{"reported":{"a":2,"e":{}}}}`, `{"state":{"reported":{"a":2,"d":{},"e":{}}}}`},
+		{`{"state":{"reported":{"value-001":1,"value-002":{"value-003":3}}}}`, `{"state":{"reported":{"value-002":{"value-004":3},"value-001":1}}}`, `{"state":{"desired":{"value-002":{"value-005":5,"value-003":3},"value-009":1}}}`},
+		{`{"state":{"desired":{"1":{"2":[{"4":{"5":{"6":{"7":{"8":1}}}}}]}}}}`, `{"state":{"desired":{"1":{"2":[{"4":{"5":{"6":{"7":{"8":{"9":null}}}}}}]}}}}`, `{"state":{"desired":{"1":{"2":[{"4":{"5":{"6":{"7":{"8":null}}}}}]}}}}`},
 		{`{"state":{"desired":{}},"clientToken":""}`, `{"state":{"desired":5}}`, `{"clientToken":"\ud800"}`},
 		{`{"state":{"desired":{"z":"\u0000","a":1}}}`, `{"state":{"desired":{"a":2}}}`, `{"state":5}`},
 	} {
@@ -137,6 +142,9 @@ func requireJSON(t *testing.T, want any, got []byte) {
 func FuzzScan(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,-0.5e+7,true,false,null,"\u00e9\n"]}`, `01`, `-`, `1.`, `1e`, `.5`, `+1`, `"\x"`, `"\u12g4"`, `[1,]`, `{"a":1,}`, `{,}`, `[`, `]`, `{"a"}`, `{"a":}`, `nul`, `truex`, ``,
+		`[12345678,1234567,-0,1.25,-0.5,0.1234567,1234567.5,1e5,1.5e3,0e1,-1 ,9 ]`, `{"a":1234567,"b":-0.5}`, `[00,2345678]`, `[-01.5,2345678]`, `[1.2.3,4567]`, `[12345.,678]`, `[1.,2345678]`, `[-,12345678]`, `[.5,12345678]`, `[1a,2345678]`, `[1.5a,345678]`,
+		` { "seven77" : "eight888" , "eight888" :"nine99999", "\u0073even77":"\"\\\n", "sixteen's 16 by\u0074es" : [ "" , { } , [ ] ] , "sixteen's 16 bytes":"\/" } `,
+		`{"value-00":1,"value-01":2,"value-02":3,"value-0\u0030":4}`, `{"a\"b":1,"a\u0022b":2}`, `{"a\"b" : 1 ,"a'b":2}`,
 		` [ ] `, `{}{}`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"", `"\ud83d\ude00\ud83d"`, `{"a":{"a":1},"\u0061":[{"b":1,"b":2}]}`, "[1]\x00", `[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]`, "\xef\xbb\xbf{}",
 	} {
 		f.Add([]byte(s))
@@ -148,8 +156,10 @@ func FuzzScan(f *testing.F) {
 		if !valid || !utf8.Valid(text) {
 			return
 		}
-		once := shadow.Canonical(text)
-		require.Equal(t, string(once), string(shadow.Canonical(once)), "the one form stays")
+		once, nodes := shadow.Read(text)
+		again, same := shadow.Read(once)
+		require.Equal(t, string(once), string(again), "the one form stays")
+		require.Equal(t, same, nodes, "%q", text)
 		if halves.Match(text) || len(text) > 500 {
 			return
 		}
@@ -169,6 +179,9 @@ func FuzzNumbers(f *testing.F) {
 		{"1", "1.0"},
 		{"1", "10e-1"},
 		{"-0", "0e5"},
+		{"-0", "0"},
+		{"-0", "-10"},
+		{"10", "0"},
 		{"100", "1E2"},
 		{"0.001", "1e-3"},
 		{"9007199254740993", "9007199254740992"},
@@ -245,15 +258,17 @@ func FuzzShape(f *testing.F) {
 			}
 		}
 		d.DesiredMeta = meta
-		requireSafe(t, svc, d)
+		requireSafe(t, svc, d, payload)
 		d.Desired, d.DesiredMeta = payload, got.Document.DesiredMeta
-		requireSafe(t, svc, d)
+		requireSafe(t, svc, d, payload)
 	})
 }
 
-// requireSafe works with a document that may be damaged.
-func requireSafe(t *testing.T, svc *shadow.Service, d shadow.Document) {
+// requireSafe works with a document that may be damaged, and whose text may be in
+// payload too.
+func requireSafe(t *testing.T, svc *shadow.Service, d shadow.Document, payload []byte) {
 	t.Helper()
+	_, _ = svc.Apply(d, payload, 1001)
 	_, _ = svc.Apply(d, []byte(`{"state":{"desired":{"a":{"b":1}},"reported":{"a":1e2}}}`), 1001)
 	_ = d.AppendDelta(nil)
 	_ = d.AppendMetadata(nil)

@@ -22,7 +22,6 @@ func (s *Service) Handle(ctx context.Context, topic string, payload []byte, by R
 	at.key = keyIn(to.accepted, at.key) // topic may be memory that is used again
 	w := newWork()
 	defer w.free()
-	w.request = request{}
 	err = s.handle(ctx, w, at, op, payload, &by, to)
 	if err == nil {
 		return true, nil
@@ -64,6 +63,11 @@ func (s *Service) handle(ctx context.Context, w *work, at requestTopic, op opera
 			return err
 		}
 	}
+	return s.work(ctx, w, k, op, now, by, to)
+}
+
+// work works a request that was read, one after the other for each shadow.
+func (s *Service) work(ctx context.Context, w *work, k Key, op operation, now time.Time, by *Requester, to topics) error {
 	mu := s.lock(k)
 	mu.Lock()
 	defer mu.Unlock()

@@ -65,6 +65,8 @@ func TestRejections(t *testing.T) {
 		"unknown quoted side":  {`{"state":{"f\"\\\u0000":{}}}`, `{"code":400,"message":"State contains an invalid node: 'f\\\"\\\\\\u0000'"}`},
 		"unknown long side":    {`{"state":{"` + large[:65] + `":{}}}`, `{"code":400,"message":"State contains an invalid node"}`},
 		"null in an array":     {`{"state":{"desired":{"x":1,"l":[1,[{"k":2},null]]}}}`, `{"code":400,"message":"State contains an invalid node: 'l'"}`},
+		"null member in array": {`{"state":{"desired":{"x":1,"l":[{"b":null,"c":1}]}}}`, `{"code":400,"message":"State contains an invalid node: 'l'"}`},
+		"null too deep":        {`{"state":{"desired":{"1":{"2":[{"4":{"5":{"6":{"7":{"8":{"9":null}}}}}}]}}}}`, `{"code":400,"message":"JSON contains too many levels of nesting; maximum is 8"}`},
 		"null deep in arrays":  {`{"state":{"reported":{"x":[1],"o":{"p":[{"q":[[null]]}]}}}}`, `{"code":400,"message":"State contains an invalid node: 'p'"}`},
 		"token is a number":    {`{"state":{},"clientToken":12}`, `{"code":400,"message":"Invalid clientToken"}`},
 		"token is null":        {`{"state":{},"clientToken":null}`, `{"code":400,"message":"Invalid clientToken"}`},
@@ -167,7 +169,7 @@ func TestBadNamesAreRejectedOnTheirTopic(t *testing.T) {
 	r := newRig(t, shadow.Config{})
 	for _, bad := range []string{
 		"$aws/things/t/shadow/name//update", "$aws/things//shadow/update", "$aws/things/a b/shadow/get", "$aws/things/" + strings.Repeat("t", 129) + "/shadow/delete",
-		"$aws/things/t/shadow/name/" + strings.Repeat("s", 65) + "/update", "$aws/things/t/shadow/name/a.b/get",
+		"$aws/things/t/shadow/name/" + strings.Repeat("s", 65) + "/update", "$aws/things/t/shadow/name/a.b/get", "$aws/things/$t/shadow/get",
 	} {
 		got := r.send(t, bad, `{"state":{},"clientToken":"k"}`)
 		require.Len(t, got, 1)
@@ -178,6 +180,18 @@ func TestBadNamesAreRejectedOnTheirTopic(t *testing.T) {
 	for k, err := range r.svc.All(t.Context()) {
 		require.Fail(t, "something was stored", "%v %v", k, err)
 	}
+}
+
+// The models let names of shadows, but not of things, have a "$".
+func TestReservedNameOfAShadow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, shadow.Config{})
+	const named = "$aws/things/t/shadow/name/$package/"
+	require.Equal(t, named+"update/accepted", r.send(t, named+"update", `{"state":{"reported":{"v":1}}}`)[0].topic)
+	require.Equal(t, named+"get/accepted", r.send(t, named+"get", "")[0].topic)
+	p, err := r.svc.List(t.Context(), "t", 0, "", device)
+	require.NoError(t, err)
+	require.Equal(t, []string{"$package"}, p.Names)
 }
 
 func TestHandleLeavesOtherTopicsAlone(t *testing.T) {

@@ -57,22 +57,31 @@ type ChangeKind uint8
 const (
 	Updated ChangeKind = iota
 	Deleted
+	// Snapshot is, in a watch, a shadow as it was found: what led to it is not known,
+	// or was not asked for. It may not be Live.
+	Snapshot
 )
 
 // String returns the kind in lower case.
 func (k ChangeKind) String() string {
-	if k == Updated {
+	switch k {
+	case Updated:
 		return "updated"
+	case Deleted:
+		return "deleted"
+	case Snapshot:
+		return "snapshot"
 	}
-	return "deleted"
+	return "unknown"
 }
 
 // A Change is something that happened to a shadow.
 type Change struct {
 	Key  Key
 	Kind ChangeKind
-	By   Requester
-	// Previous is the document before: not Live if there was none.
+	// By is who made it: of a Snapshot the zero Requester if that is not known.
+	By Requester
+	// Previous is the document before: not Live if there was none, or for a Snapshot.
 	Previous Document
 	// Current is the document after. After a deletion it has the deleted Version
 	// and DeletedUntil.
@@ -80,13 +89,18 @@ type Change struct {
 	// Delta is the part of desired that reported lacks or has otherwise: a JSON
 	// object, nil if there is none.
 	Delta []byte
-	Time  time.Time
+	// Time is when it was made: of a Snapshot the zero time if that is not known.
+	Time time.Time
+	// Missed is, in a watch, how many other changes are in this one, or how many
+	// versions before this Snapshot are left out.
+	Missed int64
 }
 
 // A Validator checks a document before it is stored: current is
 // {"desired":…,"reported":…} as it would be, without the sides that are absent, and
 // valid during the call. An [Error] goes to the requester as it is, any other error
-// as code 400 with its text. Validators are called like hooks.
+// as code 400 with its text. Validators are called like hooks. The module
+// shadow/jsonschema has one for JSON Schemas.
 type Validator interface {
 	Validate(ctx context.Context, k Key, current []byte) error
 }

@@ -91,6 +91,24 @@ func TestHooksRewrite(t *testing.T) {
 	require.Equal(t, `{"desired":{"a":3}}`, string(v.AppendState(nil)))
 }
 
+// A device reports all it has, as it always does, and a hook lets through a part.
+func TestHooksRewriteAWholeReport(t *testing.T) {
+	t.Parallel()
+	hold := false
+	r := newRig(t, shadow.Config{Hooks: []shadow.Hook{onUpdating(func(p *shadow.Pending) error {
+		if hold {
+			p.State = []byte(`{"reported":{"b":5}}`)
+		}
+		return nil
+	})}})
+	r.send(t, topic+"update", `{"state":{"reported":{"a":1,"b":2,"c":{"d":"e"}}}}`)
+	hold = true
+	got := r.send(t, topic+"update", `{"state":{"reported":{"a":3,"b":4,"c":{"d":"longer"}}}}`)
+	require.Equal(t, topic+"update/documents", got[1].topic)
+	require.Contains(t, got[1].payload, `{"previous":{"state":{"reported":{"a":1,"b":2,"c":{"d":"e"}}},`)
+	require.Contains(t, got[1].payload, `"current":{"state":{"reported":{"a":1,"b":5,"c":{"d":"e"}}},`)
+}
+
 func TestRewrittenStateIsChecked(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{

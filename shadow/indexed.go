@@ -20,6 +20,6 @@ func (d Document) AppendJSON(dst, delta []byte) ([]byte, error) {
 	if len(delta) > 0 {
 		dst = append(append(append(dst, `"delta":`...), delta...), ',')
 	}
-	dst, _ = w.appendMetadata(append(dst, `"metadata":`...), w.old)
+	dst = w.appendMetadata(append(dst, `"metadata":`...), w.old, &[2][]byte{})
 	return append(appendInt(dst, `,"version":`, d.Version), '}'), nil
 }

@@ -27,9 +27,15 @@ type limiterPart struct {
 	// due says when a thing will have made up for all its requests: until then it
 	// is in debt, by at most burst.
 	due     map[string]int64
-	sweepAt int // the size of due at which those without debt are removed
-	flying  map[string]int
+	sweepAt int      // the size of due at which those without debt are removed
+	flying  []flight // a few: as many as are worked at this moment
 	_       [64]byte // another processor's part is on another cache line
+}
+
+// A flight is a client and how many requests it has in flight.
+type flight struct {
+	client   string
+	requests int
 }
 
 func newLimiter(rate float64, burst, inFlight int) *limiter {
@@ -73,14 +79,15 @@ func (l *limiter) fly(client string) bool {
 	p := l.part(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := p.flying[client]
-	if n >= l.inFlight {
+	f := p.flight(client)
+	if f == nil {
+		p.flying = append(p.flying, flight{client, 1})
+		return true
+	}
+	if f.requests >= l.inFlight {
 		return false
 	}
-	if p.flying == nil {
-		p.flying = make(map[string]int)
-	}
-	p.flying[client] = n + 1
+	f.requests++
 	return true
 }
 
@@ -91,11 +98,23 @@ func (l *limiter) land(client string) {
 	p := l.part(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := p.flying[client]; n > 1 {
-		p.flying[client] = n - 1
-	} else {
-		delete(p.flying, client)
+	f := p.flight(client)
+	if f.requests--; f.requests > 0 {
+		return
 	}
+	last := len(p.flying) - 1
+	*f, p.flying[last] = p.flying[last], flight{}
+	p.flying = p.flying[:last]
+}
+
+// flight returns that of a client, nil if it has none.
+func (p *limiterPart) flight(client string) *flight {
+	for i := range p.flying {
+		if p.flying[i].client == client {
+			return &p.flying[i]
+		}
+	}
+	return nil
 }
 
 func (l *limiter) spend(thing string, now int64) bool {

@@ -1,16 +1,25 @@
 package shadow
 
-import (
-	"bytes"
-	"math/bits"
-)
+import "math/bits"
 
 // fewKeys is up to how many keys of an object are looked through one by one.
 const fewKeys = 16
 
+// sameKey reports whether two members have the same key.
+func sameKey(a *tree, i uint32, b *tree, j uint32) bool {
+	x, y := &a.nodes[i], &b.nodes[j]
+	if x.head != y.head || x.start-x.key != y.start-y.key {
+		return false
+	}
+	return x.start-x.key <= 8+2 || string(a.text[x.key+8:x.start]) == string(b.text[y.key+8:y.start])
+}
+
 // tables are hash tables over the keys of objects: a stack of them in one slice, so
 // that nested lookups take no memory of their own.
-type tables struct{ slots []uint32 }
+type tables struct {
+	hasher
+	slots []uint32
+}
 
 // fill pushes a table over an object's keys. It reports false, and has removed it
 // again, if once is set and a key is there twice. Otherwise of equal keys the first
@@ -27,10 +36,9 @@ func (s *tables) fill(t *tree, obj uint32, once bool) bool {
 	mask := uint32(size - 1)
 children:
 	for c := obj + 1; c < o.next; c = t.nodes[c].next {
-		h := t.nodes[c].hash
-		at := h & mask
+		at := uint32(s.hash(t.key(c))) & mask
 		for ; table[at] != 0; at = (at + 1) & mask {
-			if d := table[at]; t.nodes[d].hash == h && bytes.Equal(t.key(d), t.key(c)) {
+			if sameKey(t, table[at], t, c) {
 				if once {
 					s.slots = s.slots[:base]
 					return false
@@ -65,33 +73,32 @@ func (s *tables) find(t *tree, obj uint32) finder {
 
 func (f *finder) close() { f.tables.slots = f.tables.slots[:f.base] }
 
-// get returns the child with a key.
-func (f *finder) get(key []byte, hash uint32) (uint32, bool) {
-	nodes := f.tree.nodes
-	c, end := f.cursor, nodes[f.object].next
-	if c < end && nodes[c].hash == hash && bytes.Equal(f.tree.key(c), key) {
-		f.cursor = nodes[c].next
+// get returns the child with the key of a member of another tree.
+func (f *finder) get(t *tree, i uint32) (uint32, bool) {
+	c := f.cursor
+	if c < f.tree.nodes[f.object].next && sameKey(f.tree, c, t, i) {
+		f.cursor = f.tree.nodes[c].next
 		return c, true
 	}
-	return f.search(key, hash)
+	return f.search(t, i)
 }
 
 // search is get for a key that is not the next one.
-func (f *finder) search(key []byte, hash uint32) (uint32, bool) {
+func (f *finder) search(t *tree, i uint32) (uint32, bool) {
 	nodes := f.tree.nodes
 	o := &nodes[f.object]
-	is := func(c uint32) bool { return nodes[c].hash == hash && bytes.Equal(f.tree.key(c), key) }
 	if f.filled {
 		table := f.tables.slots[f.base : f.base+int(f.mask)+1]
-		for at := hash & f.mask; table[at] != 0; at = (at + 1) & f.mask {
-			if is(table[at]) {
+		for at := uint32(f.tables.hash(t.key(i))) & f.mask; table[at] != 0; at = (at + 1) & f.mask {
+			if sameKey(f.tree, table[at], t, i) {
 				return table[at], true
 			}
 		}
 		return 0, false
 	}
-	for c, tries := f.cursor, 0; c < o.next && tries < fewKeys; c, tries = nodes[c].next, tries+1 {
-		if is(c) {
+	head, c := t.nodes[i].head, f.cursor
+	for tries := 0; c < o.next && tries < fewKeys; c, tries = nodes[c].next, tries+1 {
+		if nodes[c].head == head && sameKey(f.tree, c, t, i) {
 			f.cursor = nodes[c].next
 			return c, true
 		}
@@ -99,10 +106,10 @@ func (f *finder) search(key []byte, hash uint32) (uint32, bool) {
 	if o.count > fewKeys {
 		f.tables.fill(f.tree, f.object, false)
 		f.mask, f.filled = uint32(len(f.tables.slots)-f.base-1), true
-		return f.search(key, hash)
+		return f.search(t, i)
 	}
-	for c := f.object + 1; c < f.cursor; c = nodes[c].next {
-		if is(c) {
+	for c = f.object + 1; c < f.cursor; c = nodes[c].next {
+		if nodes[c].head == head && sameKey(f.tree, c, t, i) {
 			f.cursor = nodes[c].next
 			return c, true
 		}

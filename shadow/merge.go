@@ -1,7 +1,5 @@
 package shadow
 
-import "bytes"
-
 // merge makes w.merged from w.old and the state of a request. now is the time of
 // what the request mentions, in epoch seconds.
 func (w *work) merge(r *request, now int64) {
@@ -17,19 +15,23 @@ func (w *work) merge(r *request, now int64) {
 		if r.clear || r.tree.nodes[node].kind == kindNull {
 			continue
 		}
-		s.text = s.text[:0]
 		m := merger{work: w, to: s, old: old, request: r.tree, now: now}
-		if old.tree.empty() || m.covers(0, node) {
+		if r.tree.nodes[node].flags&hasNull == 0 && (old.empty() || old.in == r.tree || m.covers(0, node)) {
+			s.set(r.tree, node)
+			s.time = now
+			continue
+		}
+		s.tree.nodes, s.tree.leaves, s.tree.own = s.tree.nodes[:0], 0, s.tree.own[:0]
+		if old.empty() {
 			m.insert(node)
 		} else {
 			w.matches = append(w.matches[:0], make([]uint32, len(old.tree.nodes))...)
 			m.object(0, node)
 		}
-		if s.tree.nodes[0].count == 0 {
-			s.reset()
-			continue
+		s.tree.text = s.tree.own
+		if s.tree.nodes[0].count > 0 {
+			s.set(&s.tree, 0)
 		}
-		s.tree.text = s.text
 	}
 }
 
@@ -41,8 +43,8 @@ type merger struct {
 	old     *section
 	request *tree
 	now     int64
-	key     uint32 // the key that was written for the next value, 0 if it has none
-	hash    uint32
+	head    uint64 // of the key that was written for the next value
+	key     uint32 // where that key is, 0 if it has none
 }
 
 // covers reports whether the request's object r has all keys of the old one o and
@@ -50,15 +52,14 @@ type merger struct {
 // everything it has, every time.
 func (m *merger) covers(o, r uint32) bool {
 	old, request := &m.old.tree, m.request
-	if old.nodes[o].count != request.nodes[r].count || request.nodes[r].flags&hasNull != 0 {
+	if old.nodes[o].count != request.nodes[r].count {
 		return false
 	}
 	for c, d, end := o+1, r+1, old.nodes[o].next; c < end; c, d = old.nodes[c].next, request.nodes[d].next {
-		a, b := &old.nodes[c], &request.nodes[d]
-		if a.hash != b.hash || !bytes.Equal(old.key(c), request.key(d)) {
+		if !sameKey(old, c, request, d) {
 			return false
 		}
-		if a.kind == kindObject && b.kind == kindObject && !m.covers(c, d) {
+		if old.nodes[c].kind == kindObject && request.nodes[d].kind == kindObject && !m.covers(c, d) {
 			return false
 		}
 	}
@@ -70,14 +71,14 @@ func (m *merger) object(o, r uint32) {
 	old, request, matches := &m.old.tree, m.request, m.work.matches
 	if request.nodes[r].count == 0 {
 		m.value(old, o)
-		m.to.times = append(m.to.times, m.old.times[old.nodes[o].leaf:old.leavesBefore(old.nodes[o].next)]...)
+		m.to.times = m.old.appendTimes(m.to.times, o, old.nodes[o].next)
 		return
 	}
 	in := m.work.tables.find(old, o)
 	for c, end := r+1, request.nodes[r].next; c < end; c = request.nodes[c].next {
 		n := &request.nodes[c]
 		n.flags &^= matched
-		if at, ok := in.get(request.key(c), n.hash); ok {
+		if at, ok := in.get(request, c); ok {
 			matches[at] = c
 			n.flags |= matched
 		}
@@ -124,7 +125,7 @@ func (m *merger) untouched(parent, from, end uint32) uint32 {
 		count++
 	}
 	m.members(parent, old, from, last, count)
-	m.to.times = append(m.to.times, m.old.times[old.nodes[from].leaf:old.leavesBefore(c)]...)
+	m.to.times = m.old.appendTimes(m.to.times, from, c)
 	return c
 }
 
@@ -198,14 +199,14 @@ func (m *merger) members(parent uint32, t *tree, from, last, count uint32) {
 func (m *merger) name(parent uint32, t *tree, i uint32) {
 	m.to.tree.nodes[parent].count++
 	m.comma()
-	m.key, m.hash = uint32(len(m.to.text))+1, t.nodes[i].hash
-	m.to.text = append(m.to.text, t.name(i)...)
+	m.head, m.key = t.nodes[i].head, uint32(len(m.to.tree.own))+1
+	m.to.tree.own = append(m.to.tree.own, t.name(i)...)
 }
 
 // comma goes before every member but the first.
 func (m *merger) comma() {
-	if m.to.text[len(m.to.text)-1] != '{' {
-		m.to.text = append(m.to.text, ',')
+	if m.to.tree.own[len(m.to.tree.own)-1] != '{' {
+		m.to.tree.own = append(m.to.tree.own, ',')
 	}
 }
 
@@ -214,22 +215,21 @@ func (m *merger) value(t *tree, i uint32) {
 	n := &t.nodes[i]
 	at := len(m.to.tree.nodes)
 	m.copy(t, i, n.next, n.start, n.end)
-	root := &m.to.tree.nodes[at]
-	root.key, root.hash = m.key, m.hash
+	m.to.tree.nodes[at].head, m.to.tree.nodes[at].key = m.head, m.key
 }
 
 // copy appends the nodes from..to of t, whose text is start..end.
 func (m *merger) copy(t *tree, from, to, start, end uint32) {
-	s := m.to
+	s := &m.to.tree
 	// What to add is modulo 2³², so that it may be negative.
-	text := uint32(len(s.text)) - start
-	index := uint32(len(s.tree.nodes)) - from
-	leaf := s.tree.leaves - t.nodes[from].leaf
-	s.tree.leaves = t.leavesBefore(to) + leaf
-	s.text = append(s.text, t.text[start:end]...)
-	at := len(s.tree.nodes)
-	s.tree.nodes = append(s.tree.nodes, t.nodes[from:to]...)
-	added := s.tree.nodes[at:]
+	text := uint32(len(s.own)) - start
+	index := uint32(len(s.nodes)) - from
+	leaf := s.leaves - t.nodes[from].leaf
+	s.leaves = t.leavesBefore(to) + leaf
+	s.own = append(s.own, t.text[start:end]...)
+	at := len(s.nodes)
+	s.nodes = append(s.nodes, t.nodes[from:to]...)
+	added := s.nodes[at:]
 	for i := range added {
 		n := &added[i]
 		if n.key != 0 {
@@ -245,18 +245,16 @@ func (m *merger) copy(t *tree, from, to, start, end uint32) {
 
 // open begins an object under the name that was written for it.
 func (m *merger) open() uint32 {
-	s := m.to
-	at := uint32(len(s.tree.nodes))
-	s.tree.nodes = append(s.tree.nodes, node{
-		kind: kindObject, key: m.key, hash: m.hash, start: uint32(len(s.text)), leaf: s.tree.leaves,
-	})
-	s.text = append(s.text, '{')
+	s := &m.to.tree
+	at := uint32(len(s.nodes))
+	s.nodes = append(s.nodes, node{kind: kindObject, head: m.head, key: m.key, start: uint32(len(s.own)), leaf: s.leaves})
+	s.own = append(s.own, '{')
 	return at
 }
 
 func (m *merger) close(at uint32) {
-	s := m.to
-	s.text = append(s.text, '}')
-	n := &s.tree.nodes[at]
-	n.end, n.next = uint32(len(s.text)), uint32(len(s.tree.nodes))
+	s := &m.to.tree
+	s.own = append(s.own, '}')
+	n := &s.nodes[at]
+	n.end, n.next = uint32(len(s.own)), uint32(len(s.nodes))
 }

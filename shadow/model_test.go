@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -90,6 +91,7 @@ func modelDepth(v any) (deepest int) {
 	return deepest
 }
 
+// modelArrayNull reports whether a null is anywhere in an array.
 func modelArrayNull(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -99,11 +101,23 @@ func modelArrayNull(v any) bool {
 			}
 		}
 	case []any:
+		return modelNull(v)
+	}
+	return false
+}
+
+func modelNull(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case object:
 		for _, e := range v {
-			if e == nil || modelArrayNull(e) {
+			if modelNull(e) {
 				return true
 			}
 		}
+	case []any:
+		return slices.ContainsFunc(v, modelNull)
 	}
 	return false
 }

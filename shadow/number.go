@@ -10,12 +10,28 @@ func equalNumbers(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
+	if isInteger(a) && isInteger(b) { // two spellings of one have 0 alone
+		return isZero(a) && isZero(b)
+	}
 	x, y := decimalOf(a), decimalOf(b)
 	if x.zero || y.zero {
 		return x.zero && y.zero
 	}
 	return !x.vast && !y.vast && x.negative == y.negative && x.exponent == y.exponent && equalDigits(x, y)
 }
+
+// isInteger reports that a number has neither a fraction nor an exponent.
+func isInteger(s []byte) bool {
+	for _, c := range s {
+		if c == '.' || c|0x20 == 'e' {
+			return false
+		}
+	}
+	return true
+}
+
+// isZero reports that an integer is 0 or -0.
+func isZero(s []byte) bool { return s[len(s)-1] == '0' && len(s) <= 2 && (len(s) == 1 || s[0] == '-') }
 
 // A decimal is a number as 0.d₁d₂d₃… times ten to the exponent, where neither the
 // first nor the last digit is 0. The digits are those of two texts, one after the
@@ -32,13 +48,19 @@ func decimalOf(s []byte) decimal {
 	if s[0] == '-' {
 		d.negative, s = true, s[1:]
 	}
-	exponent := []byte(nil)
-	if i := bytes.IndexAny(s, "eE"); i >= 0 {
-		s, exponent = s[:i], s[i+1:]
+	var exponent []byte
+	point, end := len(s), len(s)
+	for i, c := range s {
+		if c == '.' {
+			point = i
+		} else if c|0x20 == 'e' {
+			end, exponent = i, s[i+1:]
+			break
+		}
 	}
-	d.high = s
-	if i := bytes.IndexByte(s, '.'); i >= 0 {
-		d.high, d.low = s[:i], s[i+1:]
+	d.high = s[:min(point, end)]
+	if point < end {
+		d.low = s[point+1 : end]
 	}
 	// Leading zeros: each of the fraction's, once the integer has no digits, makes
 	// the exponent one less.

@@ -117,6 +117,23 @@ func (m maker) request() string {
 	}
 }
 
+// again returns a request that has all that a shadow has, with other values of some
+// kind: as from a device that reports everything every time.
+func (m maker) again(d shadow.Document) string {
+	change := [][]string{
+		{},
+		{":1,", ":12345,", ":1}", ":-9.5}"},
+		{`:"x"`, `:""`, `:""`, `:"longer than before"`},
+		{":true", ":false"},
+		{":2.50", ":[2.50]"},
+		{":[]", ":[1]"},
+		{":{}", ":[]"},
+		{":false", ":{}"},
+		{`"k4":`, `"k5":`, `"k5":`, `"k4":`},
+	}[m.IntN(9)]
+	return `{"state":` + strings.NewReplacer(change...).Replace(string(d.AppendState(nil))) + `}`
+}
+
 // Long lives of shadows, step by step against the model.
 func TestUpdatesAgreeWithModel(t *testing.T) {
 	t.Parallel()
@@ -126,8 +143,11 @@ func TestUpdatesAgreeWithModel(t *testing.T) {
 		make := maker{rand.New(rand.NewPCG(seed, 7))}
 		var d shadow.Document
 		m := modelDoc{state: object{}, meta: object{}}
-		for now := range int64(40) {
+		for now := range int64(60) {
 			payload := make.request()
+			if now%3 == 2 {
+				payload = make.again(d)
+			}
 			req, code := modelRequest([]byte(payload), 8)
 			require.Zero(t, code, payload)
 			got, err := svc.Apply(d, []byte(payload), now)

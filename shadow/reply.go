@@ -1,7 +1,6 @@
 package shadow
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 )
@@ -111,55 +110,50 @@ func (w *work) appendDeltaMessage(dst []byte, version, now int64) []byte {
 // appendDocuments appends the message on …/update/documents. previous is 0 if
 // there was no document. w.accepted is the answer to the update.
 func (w *work) appendDocuments(dst []byte, previous, version, now int64) []byte {
+	var known [2][]byte
 	dst = append(dst, `{"previous":`...)
-	var at [2]span
 	if previous == 0 {
 		dst = append(dst, "null"...)
 	} else {
-		dst = append(dst, `{"state":`...)
-		dst = appendSides(dst, w.old[Desired].tree.text, w.old[Reported].tree.text)
-		dst = append(dst, `,"metadata":`...)
-		dst, at = w.appendMetadata(dst, w.old)
-		dst = append(appendInt(dst, `,"version":`, previous), '}')
+		dst = w.appendDocument(dst, w.old, previous, &known)
 	}
-	dst = append(dst, `,"current":{"state":`...)
-	dst = appendSides(dst, w.merged[Desired].tree.text, w.merged[Reported].tree.text)
-	dst = append(dst, `,"metadata":{`...)
-	for _, side := range [...]Side{Desired, Reported} {
-		s := w.merged[side]
-		if s.tree.empty() {
-			continue
-		}
-		dst = appendName(dst, side)
+	for side, s := range w.merged {
 		switch {
-		case s == w.old[side] && previous != 0: // as before
-			dst = append(dst, dst[at[side].from:at[side].to]...)
-		case bytes.Equal(s.tree.text, w.request.tree.value(w.request.sides[side])):
-			// The request is the whole side, so that all of it is of now.
-			dst = append(dst, w.accepted[w.stamped[side].from:w.stamped[side].to]...)
+		case s == w.old[side]: // as before
+		case s.in == w.request.tree: // all of it is of now
+			known[side] = w.accepted[w.stamped[side].from:w.stamped[side].to]
 		default:
-			dst = w.appendTimed(dst, &s.tree, 0, s.times, 0)
+			known[side] = nil
 		}
 	}
-	dst = append(dst, '}')
-	dst = append(appendInt(dst, `,"version":`, version), '}')
+	dst = append(dst, `,"current":`...)
+	dst = w.appendDocument(dst, w.merged, version, &known)
 	dst = w.appendNow(dst, now)
 	return append(appendToken(dst, w.request.token), '}')
 }
 
+// appendDocument appends {"state":…,"metadata":…,"version":…}.
+func (w *work) appendDocument(dst []byte, sides [2]*section, version int64, known *[2][]byte) []byte {
+	dst = appendSides(append(dst, `{"state":`...), sides[Desired].text, sides[Reported].text)
+	dst = w.appendMetadata(append(dst, `,"metadata":`...), sides, known)
+	return append(appendInt(dst, `,"version":`, version), '}')
+}
+
 // appendView appends the answer to a get. w.old is the document, whose delta is
-// made here and returned as a part of dst.
+// made here, and is w.delta of dst.
 func (w *work) appendView(dst []byte, version, now int64, token []byte) []byte {
+	w.delta = span{}
 	dst = append(dst, `{"state":`...)
-	dst = appendSides(dst, w.old[Desired].tree.text, w.old[Reported].tree.text)
-	if w.diff(w.old) { // then there is a desired side
-		dst = append(append(dst[:len(dst)-1], `,"delta":`...), w.deltaState...)
+	dst = appendSides(dst, w.old[Desired].text, w.old[Reported].text)
+	if w.diffState(w.old) { // then there is a desired side
+		dst = append(dst[:len(dst)-1], `,"delta":`...)
+		w.delta.from = len(dst)
+		dst = append(dst, w.deltaState...)
+		w.delta.to = len(dst)
 		dst = append(dst, '}')
-	} else {
-		w.deltaState = w.deltaState[:0]
 	}
 	dst = append(dst, `,"metadata":`...)
-	dst, _ = w.appendMetadata(dst, w.old)
+	dst = w.appendMetadata(dst, w.old, &[2][]byte{})
 	dst = appendInt(dst, `,"version":`, version)
 	dst = w.appendNow(dst, now)
 	return append(appendToken(dst, token), '}')

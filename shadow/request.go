@@ -35,7 +35,7 @@ func (s *Service) read(w *work, payload []byte) *Error {
 		return &Error{Code: codeEncoding, Message: textEncoding}
 	}
 	most := s.cfg.MaxDepth + 2
-	if !w.scanner.read(&w.tree, payload, &w.clean, most) {
+	if !w.scanner.read(&w.tree, payload, most) {
 		return invalid(textInvalidJSON)
 	}
 	if w.tree.nodes[0].kind != kindObject {
@@ -136,31 +136,30 @@ func (r *request) readState(state uint32) *Error {
 		if n.kind != kindObject && n.kind != kindNull {
 			return invalid(text)
 		}
-		if n.flags&hasArrayNull != 0 {
-			return invalidNode(string(t.key(t.withArrayNull(c))))
+		if n.flags&hasNull != 0 {
+			if i, ok := t.arrayWithNull(c); ok {
+				return invalidNode(string(t.key(i)))
+			}
 		}
 	}
 	return nil
 }
 
-// withArrayNull returns the member that holds the first array with a null in it.
-func (t *tree) withArrayNull(section uint32) uint32 {
-	member := section
-	for i, end := section+1, t.nodes[section].next; i < end; {
+// arrayWithNull returns the member that holds the first array with a null anywhere
+// in it. An array is replaced whole, so that such a null could remove nothing.
+func (t *tree) arrayWithNull(section uint32) (uint32, bool) {
+	for i, end := section, t.nodes[section].next; i < end; {
 		n := &t.nodes[i]
-		if n.key != 0 && n.flags&hasArrayNull != 0 {
-			member = i
-		}
 		switch {
-		case n.flags&hasArrayNull == 0:
+		case n.flags&hasNull == 0:
 			i = n.next
-		case n.kind == kindArray && n.key != 0:
-			return i
+		case n.kind == kindArray:
+			return i, true
 		default:
 			i++
 		}
 	}
-	return member
+	return 0, false
 }
 
 func (s *Service) checkDepth(r *request) *Error {
@@ -178,7 +177,7 @@ func (s *Service) replaceState(w *work, state []byte) *Error {
 		return invalid(textInvalidJSON)
 	}
 	most := s.cfg.MaxDepth + 1 // state is the root here
-	if !w.scanner.read(&w.hooked, state, &w.again, most) || w.scanner.duplicate {
+	if !w.scanner.read(&w.hooked, state, most) || w.scanner.duplicate {
 		return invalid(textInvalidJSON)
 	}
 	w.request.tree = &w.hooked
@@ -196,7 +195,7 @@ func writes(state []byte, side Side) bool {
 	}
 	w := newWork()
 	defer w.free()
-	if !w.scanner.read(&w.hooked, state, &w.again, deepest) || w.hooked.nodes[0].kind != kindObject {
+	if !w.scanner.read(&w.hooked, state, deepest) || w.hooked.nodes[0].kind != kindObject {
 		return true
 	}
 	_, ok := w.hooked.member(0, side.String())

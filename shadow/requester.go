@@ -33,3 +33,15 @@ type Requester struct {
 	ClientID  string // the MQTT client; requests in flight are counted by it
 	Principal string
 }
+
+// String says who it is, for people: "mqtt client c1 (principal p)".
+func (r Requester) String() string {
+	s := r.Source.String()
+	if r.ClientID != "" {
+		s += " client " + r.ClientID
+	}
+	if r.Principal != "" {
+		s += " (principal " + r.Principal + ")"
+	}
+	return s
+}

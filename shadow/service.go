@@ -24,6 +24,11 @@ type Service struct {
 	updating  []HookUpdating
 	deleting  []HookDeleting
 	observers []observer
+
+	historian Historian // nil: no history is kept
+	watchers  watchers
+	done      chan struct{} // closed by Close
+	closing   sync.Once
 }
 
 type lock struct {
@@ -37,7 +42,11 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, limiter: newLimiter(cfg.Rate, cfg.Burst, cfg.MaxInFlight), seed: maphash.MakeSeed()}
+	s := &Service{cfg: cfg, limiter: newLimiter(cfg.Rate, cfg.Burst, cfg.MaxInFlight), seed: maphash.MakeSeed(), done: make(chan struct{})}
+	s.watchers.seed = s.seed
+	if cfg.History.Keeps() {
+		s.historian, _ = cfg.Store.(Historian)
+	}
 	for _, h := range cfg.Hooks {
 		if h, ok := h.(HookUpdating); ok {
 			s.updating = append(s.updating, h)
@@ -61,12 +70,11 @@ func (s *Service) Immediate() bool {
 
 // lock returns the lock of a key.
 func (s *Service) lock(k Key) *sync.Mutex {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	_, _ = h.WriteString(k.Thing)
-	_ = h.WriteByte('/')
-	_, _ = h.WriteString(k.Name)
-	return &s.locks[h.Sum64()%locks].Mutex
+	h := maphash.String(s.seed, k.Thing)
+	if k.Name != "" {
+		h += 3 * maphash.String(s.seed, k.Name) // so that {a b} is not {b a}
+	}
+	return &s.locks[h%locks].Mutex
 }
 
 // Get returns a shadow. It publishes nothing.
@@ -89,14 +97,13 @@ func (s *Service) Get(ctx context.Context, k Key, by Requester) (View, error) {
 		return View{}, err
 	}
 	v := View{Document: d, Time: now, body: bytes.Clone(w.accepted)}
-	if len(w.deltaState) > 0 {
-		v.Delta = bytes.Clone(w.deltaState)
+	if at := w.delta; at.to > 0 {
+		v.Delta = v.body[at.from:at.to:at.to]
 	}
 	return v, nil
 }
 
-// get loads a shadow and makes the answer in w.accepted and its delta in
-// w.deltaState, which is empty if there is none.
+// get loads a shadow and makes the answer in w.accepted, where w.delta is its delta.
 func (s *Service) get(ctx context.Context, w *work, k Key, now time.Time, token []byte) (Document, error) {
 	d, err := s.load(ctx, w, k, now)
 	if err != nil {
@@ -168,14 +175,14 @@ func (s *Service) delete(ctx context.Context, w *work, k Key, now time.Time, by 
 			return 0, err
 		}
 		until := s.rememberUntil(now)
-		err = s.cfg.Store.Delete(ctx, k, old.Version, until)
+		err = s.remove(ctx, k, old.Version, now, until, by)
 		if isStale(err) && try < tries && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
 			return 0, failed("delete", k, err)
 		}
-		if len(s.observers) > 0 {
+		if len(s.observers) > 0 || s.watchers.watched(k) {
 			s.observe(ctx, &Change{
 				Key: k, Kind: Deleted, By: *by, Previous: old, Time: now,
 				Current: Document{Version: old.Version, DeletedUntil: until},

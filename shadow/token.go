@@ -8,11 +8,20 @@ import (
 
 // space returns where the white space at i ends.
 func (s *scanner) space(text []byte, i int) int {
+	from := i
 	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
-		s.ragged = true
 		i++
 	}
+	if i > from {
+		s.leaveOut(text, from, i)
+	}
 	return i
+}
+
+// word returns eight bytes of text, the first one lowest. To leave no capacity spares
+// the code that keeps an empty slice from pointing past the end.
+func word(text []byte, i int) uint64 {
+	return binary.LittleEndian.Uint64(text[i : i+8 : i+8])
 }
 
 // Each byte of a word.
@@ -38,10 +47,11 @@ var plain = func() (t [256]bool) {
 
 // text returns where the string that starts at i ends, or -1.
 func (s *scanner) text(text []byte, i int) int {
+	start, ragged := i, false
 	i++
 	for {
-		for i+8 <= len(text) {
-			m := special(binary.LittleEndian.Uint64(text[i:]))
+		for len(text)-i >= 8 {
+			m := special(word(text, i))
 			if m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				break
@@ -55,46 +65,78 @@ func (s *scanner) text(text []byte, i int) int {
 			return -1
 		}
 		if text[i] == '"' {
-			return i + 1
+			break
 		}
 		if text[i] != '\\' {
 			return -1
 		}
-		if i = s.escape(text, i+1); i < 0 {
+		next := escape(text, i+1)
+		if next < 0 {
 			return -1
 		}
+		ragged = ragged || !isNeeded(text[i+1:next])
+		i = next
 	}
+	i++
+	if ragged {
+		s.leaveOut(text, start+1, i)
+		size := len(s.own)
+		s.own, _ = appendText(s.own, text, start+1)
+		s.own = append(s.own, '"')
+		s.shift -= len(s.own) - size
+	}
+	return i
+}
+
+// key is text for a key, of which it also returns the head and the hash.
+func (s *scanner) key(text []byte, i int) (end int, head, hash uint64) {
+	start := i + 1 - s.shift
+	if end = s.text(text, i); end < 0 {
+		return -1, 0, 0
+	}
+	key := text[i+1 : end-1]
+	if s.copied == end { // it was written anew
+		key = s.own[start : len(s.own)-1]
+	}
+	return end, headOf(key), s.tables.hash(key)
+}
+
+// headOf returns the head of a key.
+func headOf(key []byte) uint64 {
+	if len(key) >= 8 {
+		return word(key, 0)
+	}
+	var head uint64
+	for i, c := range key {
+		head |= uint64(c) << (8 * i)
+	}
+	return head
 }
 
 // escape returns where the escape whose letter is at i ends, or -1.
-func (s *scanner) escape(text []byte, i int) int {
+func escape(text []byte, i int) int {
 	if i >= len(text) {
 		return -1
 	}
 	switch text[i] {
-	case '"', '\\', 'b', 'f', 'n', 'r', 't':
-		return i + 1
-	case '/':
-		s.ragged = true
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 1
 	case 'u':
-		if i+5 > len(text) {
-			return -1
+		if i+5 <= len(text) && hexValue(text[i+1:i+5]) >= 0 {
+			return i + 5
 		}
-		r := hexValue(text[i+1 : i+5])
-		if r < 0 {
-			return -1
-		}
-		s.ragged = s.ragged || !isShortest(r, text[i+1:i+5])
-		return i + 5
 	}
 	return -1
 }
 
-// isShortest reports whether a character has no shorter escape, nor needs none, and
-// this one is in lower case. Surrogates are for appendCanonical to look at.
-func isShortest(r rune, digits []byte) bool {
-	return r < ' ' && !strings.ContainsRune("\b\f\n\r\t", r) && (digits[3] < 'A' || digits[3] > 'F')
+// isNeeded reports whether an escape, given without the backslash, is the one form of
+// its character. Surrogates are for appendText to look at.
+func isNeeded(escape []byte) bool {
+	if escape[0] != 'u' {
+		return escape[0] != '/'
+	}
+	r := hexValue(escape[1:5])
+	return r < ' ' && !strings.ContainsRune("\b\f\n\r\t", r) && (escape[4] < 'A' || escape[4] > 'F')
 }
 
 // literal returns where want ends if it is at i, or -1.
@@ -127,6 +169,12 @@ func number(text []byte, i int) int {
 		return digits(text, i)
 	}
 	return i
+}
+
+// nonDigits has the high bit of each byte of w set that is no digit.
+func nonDigits(w uint64) uint64 {
+	w ^= ones * '0'
+	return (w&^highs + ones*(0x80-10) | w) & highs
 }
 
 // digits returns where the digits at i end, or -1 if there are none.

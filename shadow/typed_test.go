@@ -123,6 +123,70 @@ func TestTyped_Misfits(t *testing.T) {
 	require.ErrorIs(t, err, shadow.ErrInvalid)
 }
 
+// What the device reports wrongly does not keep the host from saying what it wants.
+func TestTyped_MisfitOnTheOtherSide(t *testing.T) {
+	t.Parallel()
+	svc, hallRoom, _ := typed(t)
+	must(t, svc, hall, `{"reported":{"target":"warm","list":[1]}}`)
+	s, err := hallRoom.Change(t.Context(), shadow.Desired, func(r *room) error { r.Target = 21; return nil })
+	require.ErrorIs(t, err, shadow.ErrMisfit)
+	require.EqualValues(t, 2, s.Version)
+	require.Equal(t, room{Target: 21}, s.Desired)
+	require.Equal(t, room{List: []int{1}}, s.Reported, "what fits is there")
+	// But one cannot go on from what is no T.
+	calls := 0
+	s, err = hallRoom.Change(t.Context(), shadow.Reported, func(*room) error { calls++; return nil })
+	require.ErrorIs(t, err, shadow.ErrMisfit)
+	require.Zero(t, s)
+	require.Zero(t, calls)
+	// Nor is what is no object ever stored.
+	numbers := shadow.Of[any](svc, shadow.Key{Thing: "n"})
+	_, err = numbers.Change(t.Context(), shadow.Desired, func(v *any) error { *v = 5; return nil })
+	require.ErrorIs(t, err, shadow.ErrMisfit)
+	require.ErrorContains(t, err, "it is 5 as JSON, expected an object")
+	_, err = numbers.Change(t.Context(), shadow.Desired, func(v *any) error { *v = func() {}; return nil })
+	require.ErrorIs(t, err, shadow.ErrMisfit)
+}
+
+// A hook that refuses with the code of a conflict is not asked for ever.
+func TestTyped_ChangeEnds(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	refuse := true
+	svc := service(t, shadow.Config{Hooks: []shadow.Hook{onUpdating(func(p *shadow.Pending) error {
+		if refuse && p.By.Principal != "other" {
+			return shadow.Refuse(409, "Later")
+		}
+		return nil
+	})}})
+	hallRoom := shadow.Of[room](svc, hall)
+	warmer := func(r *room) error { calls++; r.Target++; return nil }
+	_, err := hallRoom.Change(t.Context(), shadow.Desired, warmer)
+	require.ErrorIs(t, err, shadow.ErrVersion)
+	require.ErrorContains(t, err, "Later")
+	require.Equal(t, 1, calls)
+
+	// Nor does it go on for ever while others are always faster.
+	refuse, calls = false, 0
+	_, err = hallRoom.Change(t.Context(), shadow.Desired, func(r *room) error {
+		_, err := svc.Update(t.Context(), hall, []byte(`{"state":{"reported":{"n":1}}}`), shadow.Requester{Principal: "other"})
+		return errors.Join(err, warmer(r))
+	})
+	require.ErrorIs(t, err, shadow.ErrVersion)
+	require.Equal(t, 101, calls)
+	// Once is fine.
+	once := true
+	s, err := hallRoom.Change(t.Context(), shadow.Desired, func(r *room) error {
+		if once {
+			once = false
+			must(t, svc, hall, `{"desired":{"target":30}}`)
+		}
+		return warmer(r)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 31.0, s.Desired.Target)
+}
+
 func ExampleOf() {
 	svc, err := shadow.New(shadow.Config{})
 	if err != nil {

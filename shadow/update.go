@@ -25,11 +25,7 @@ func (s *Service) Update(ctx context.Context, k Key, request []byte, by Requeste
 	return s.updateIf(ctx, k, request, by, nil)
 }
 
-// A condition decides whether an update is made, from the document before it. Its
-// error is the update's.
-type condition func(ctx context.Context, current Document) error
-
-func (s *Service) updateIf(ctx context.Context, k Key, request []byte, by Requester, cond condition) (Accepted, error) {
+func (s *Service) updateIf(ctx context.Context, k Key, request []byte, by Requester, cond *Condition) (Accepted, error) {
 	w := newWork()
 	defer w.free()
 	now := time.Now()
@@ -60,7 +56,7 @@ func (s *Service) updateIf(ctx context.Context, k Key, request []byte, by Reques
 // update works w.request. The caller holds the key's lock, so that what is
 // committed and published here is in the order of versions.
 func (s *Service) update(
-	ctx context.Context, w *work, k Key, now time.Time, by *Requester, to topics, cond condition,
+	ctx context.Context, w *work, k Key, now time.Time, by *Requester, to topics, cond *Condition,
 ) (Document, error) {
 	asked := w.request
 	for try := 0; ; try++ {
@@ -72,23 +68,21 @@ func (s *Service) update(
 		if !asked.fits(old) {
 			return Document{}, conflict()
 		}
-		if cond != nil {
-			if err := cond(ctx, old); err != nil {
-				return Document{}, err
-			}
+		if err := cond.check(k, old, now); err != nil {
+			return Document{}, err
 		}
 		if err := s.beforeUpdate(ctx, w, k, by, old); err != nil {
 			return Document{}, err
 		}
 		w.merge(&w.request, now.Unix())
-		if len(w.merged[Desired].tree.text)+len(w.merged[Reported].tree.text) > s.cfg.MaxBytes {
+		if len(w.merged[Desired].text)+len(w.merged[Reported].text) > s.cfg.MaxBytes {
 			return Document{}, tooLarge()
 		}
 		if err := s.validate(ctx, w, k); err != nil {
 			return Document{}, err
 		}
 		d := w.document(old, old.Version+1, now)
-		err = s.cfg.Store.Save(ctx, k, d)
+		err = s.save(ctx, k, d, by)
 		if isStale(err) && try < tries && ctx.Err() == nil {
 			continue
 		}
@@ -110,7 +104,7 @@ func (r *request) fits(d Document) bool {
 // finds the change everywhere in the process, then the messages.
 func (s *Service) committed(ctx context.Context, w *work, k Key, by *Requester, old, d Document, to topics) {
 	differs := w.diff(w.merged)
-	if len(s.observers) > 0 {
+	if len(s.observers) > 0 || s.watchers.watched(k) {
 		c := &Change{Key: k, Kind: Updated, By: *by, Current: d, Time: d.Updated}
 		if old.Live() {
 			c.Previous = old

@@ -97,6 +97,12 @@ func TestRetainedStore(t *testing.T, open func(t *testing.T) broker.RetainedStor
 		}
 		require.Empty(t, match(t, s, "#"))
 	})
+	t.Run("yields messages in order, if it can", func(t *testing.T) {
+		s := open(t)
+		if sorted, ok := s.(broker.SortedRetained); ok {
+			testSorted(t, s, sorted)
+		}
+	})
 	t.Run("is used by many at once", func(t *testing.T) {
 		s := open(t)
 		var wg sync.WaitGroup
@@ -120,6 +126,48 @@ func TestRetainedStore(t *testing.T, open func(t *testing.T) broker.RetainedStor
 		wg.Wait()
 		require.LessOrEqual(t, len(match(t, s, "g/#")), 80)
 	})
+}
+
+// testSorted checks the order, reading on from anywhere, and change meanwhile.
+func testSorted(t *testing.T, s broker.RetainedStore, sorted broker.SortedRetained) {
+	after := func(topic string) []string {
+		got := []string{}
+		for m, err := range sorted.After(t.Context(), topic) {
+			require.NoError(t, err)
+			if m != nil {
+				got = append(got, m.Topic)
+			}
+		}
+		return got
+	}
+	require.Empty(t, after(""))
+	want := []string{"/", "a", "a ", "a/", "a/b", "a0", "b", "\u00e9", "\uffff", "\U0001f600"}
+	for i := range 1000 {
+		want = append(want, fmt.Sprintf("n/%d", i))
+	}
+	for i := range want {
+		put(t, s, want[(i*7)%len(want)], "")
+	}
+	slices.Sort(want)
+	require.Equal(t, want, after(""))
+	for i, topic := range want {
+		if i%100 < 10 {
+			require.Equal(t, want[i+1:], after(topic))
+			require.Equal(t, want[i+1:], after(topic+"\x00"), "which need not be there")
+		}
+	}
+	i := 0
+	for m, err := range sorted.After(t.Context(), "") {
+		require.NoError(t, err)
+		if m == nil {
+			continue
+		}
+		require.Equal(t, want[i], m.Topic, "others come and go, but these are there throughout")
+		i++
+		put(t, s, "!"+m.Topic, "")
+		require.NoError(t, s.Delete(t.Context(), m.Topic))
+	}
+	require.Equal(t, len(want), i)
 }
 
 func message(topic, payload string) *broker.Message {

@@ -117,7 +117,7 @@ func device(ctx context.Context, hub *thinghub.Hub) error {
 func listen(addr string) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("-mqtt is %q, expected a loopback address such as 127.0.0.1:1883: %w", addr, err)
 	}
 	if !resolved.IP.IsLoopback() {
 		return nil, fmt.Errorf("-mqtt is %q, expected a loopback address such as 127.0.0.1:1883, because this hub is open to everybody", addr)

@@ -1,52 +1,66 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
+
+	"github.com/thinghub/thinghub/auth/certs"
 )
 
-// file is what the configuration file says, as far as this release supports it.
+// file is what the configuration file says.
 type file struct {
-	dir              string
-	certificate      *tls.Certificate
-	account, region  string
-	things           []thing
-	users            users
-	webSocketOrigins []string
+	dir             string
+	log             *slog.Logger
+	account, region string
+	things          []thing
+	rules           []rule
+	principals
+	followed
+	serverNames        []string
+	serverNameOptional bool
+	webSocketOrigins   []string
 }
 
-// later are the parts of the documented format that this release does not have. To
-// start without them could leave a hub more open than its file says.
-var later = []string{
-	"policies", "certificateAuthorities", "certificates", "crl", "jwt", "oidc", "accessKeys", "rules",
-}
-
-func readFile(name string) (*file, error) {
+func readFile(name string, log *slog.Logger) (*file, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{dir: filepath.Dir(name), users: users{}}
+	f := &file{dir: filepath.Dir(name), log: log}
 	if err := members(data, f.member); err != nil {
 		return nil, err
 	}
-	return f, nil
+	return f, f.checkLogins()
 }
 
 // member takes over one part of the file.
 func (f *file) member(name string, value json.RawMessage) (err error) {
 	switch name {
+	case "accessKeys":
+		err = elements(name, value, f.addKey)
 	case "account":
 		f.account, err = text(name, value)
+	case "certificateAuthorities":
+		err = elements(name, value, f.addAuthority)
+	case "certificates":
+		err = elements(name, value, f.addCertificate)
+	case "crl":
+		f.crl, err = f.filePath(name, value)
+	case "jwt":
+		err = elements(name, value, f.addJWT)
+	case "oidc":
+		err = elements(name, value, f.addOIDC)
+	case "policies":
+		err = f.addPolicies(value)
 	case "region":
 		f.region, err = text(name, value)
+	case "rules":
+		err = elements(name, value, f.addRule)
 	case "things":
 		err = elements(name, value, f.addThing)
 	case "tls":
@@ -63,10 +77,7 @@ func (f *file) member(name string, value json.RawMessage) (err error) {
 			return err
 		})
 	default:
-		if slices.Contains(later, name) {
-			return fmt.Errorf("%q is not supported by this release: remove it from the file", name)
-		}
-		err = fmt.Errorf("unknown name %q, expected account, region, things, tls, users or webSocketOrigins", name)
+		err = fmt.Errorf("unknown name %q, expected accessKeys, account, certificateAuthorities, certificates, crl, jwt, oidc, policies, region, rules, things, tls, users or webSocketOrigins", name)
 	}
 	return err
 }
@@ -79,8 +90,12 @@ func (f *file) readTLS(value json.RawMessage) error {
 			cert, err = text("tls.cert", v)
 		case "key":
 			key, err = text("tls.key", v)
+		case "serverNames":
+			f.serverNames, err = texts("tls.serverNames", v)
+		case "serverNameOptional":
+			f.serverNameOptional, err = flagOf("tls.serverNameOptional", v)
 		default:
-			err = fmt.Errorf("unknown name %q in tls, expected cert and key", name)
+			err = fmt.Errorf("unknown name %q in tls, expected cert, key, serverNames or serverNameOptional", name)
 		}
 		return err
 	})
@@ -90,12 +105,23 @@ func (f *file) readTLS(value json.RawMessage) error {
 	if cert == "" || key == "" {
 		return errors.New("tls.cert and tls.key are file names, expected both")
 	}
-	pair, err := tls.LoadX509KeyPair(f.path(cert), f.path(key))
+	f.server, err = certs.NewReloader(certs.ReloaderConfig{CertFile: f.path(cert), KeyFile: f.path(key), Logger: f.log})
 	if err != nil {
 		return fmt.Errorf("tls.cert is %q and tls.key %q, expected a certificate and its key in PEM: %w", cert, key, err)
 	}
-	f.certificate = &pair
 	return nil
+}
+
+// filePath returns the path of a file that the configuration names.
+func (f *file) filePath(field string, value json.RawMessage) (string, error) {
+	name, err := text(field, value)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(f.path(name)); err != nil {
+		return "", fmt.Errorf("%s is %q, expected a file: %w", field, name, err)
+	}
+	return f.path(name), nil
 }
 
 func (f *file) path(name string) string {
@@ -103,32 +129,4 @@ func (f *file) path(name string) string {
 		return name
 	}
 	return filepath.Join(f.dir, name)
-}
-
-func (f *file) addUser(field string, value json.RawMessage) error {
-	var user, password string
-	err := members(value, func(name string, v json.RawMessage) (err error) {
-		switch name {
-		case "name":
-			user, err = text(field+".name", v)
-		case "password":
-			password, err = text(field+".password", v)
-		case "policies", "thing":
-			err = fmt.Errorf("%s.%s is not supported by this release: remove it, and the user may do everything", field, name)
-		default:
-			err = fmt.Errorf("unknown name %q in %s, expected name and password", name, field)
-		}
-		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case user == "" || password == "":
-		return fmt.Errorf("%s has no name or no password, expected both", field)
-	}
-	if _, twice := f.users[user]; twice {
-		return fmt.Errorf("%s.name is %q, which another user has already", field, user)
-	}
-	f.users[user] = sha256.Sum256([]byte(password))
-	return nil
 }

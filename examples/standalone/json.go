@@ -41,7 +41,7 @@ func members(data []byte, each func(name string, value json.RawMessage) error) e
 func elements(name string, data []byte, each func(field string, value json.RawMessage) error) error {
 	var list []json.RawMessage
 	if err := json.Unmarshal(data, &list); err != nil || list == nil {
-		return fmt.Errorf("%s is %.40s, expected a list", name, data)
+		return fmt.Errorf("%s is %s, expected a list", name, shown(data))
 	}
 	for i, value := range list {
 		if err := each(fmt.Sprintf("%s[%d]", name, i), value); err != nil {
@@ -59,13 +59,30 @@ func text(name string, data []byte) (string, error) {
 	return *s, nil
 }
 
+// shown is as much of a value as errors show. There may be a password in an object.
+func shown(data []byte) string {
+	if data = bytes.TrimSpace(data); len(data) > 0 && (data[0] == '{' || data[0] == '[') {
+		return string(data[0]) + "..."
+	}
+	return fmt.Sprintf("%.40s", data)
+}
+
+// secret is text that no error shows.
+func secret(name string, data []byte) (string, error) {
+	s, err := text(name, data)
+	if err != nil {
+		return "", fmt.Errorf("%s is no text in quotes, expected one", name)
+	}
+	return s, nil
+}
+
 func open(dec *json.Decoder, data []byte, want json.Delim) error {
 	t, err := dec.Token()
 	if err != nil {
 		return at(data, dec, err)
 	}
 	if t != want {
-		return fmt.Errorf("%.40s, expected an object in braces", bytes.TrimSpace(data))
+		return fmt.Errorf("%s, expected an object in braces", shown(data))
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func TestUsers(t *testing.T) {
 		{"the other user's", "alice", "bob-pw", broker.BadUserNameOrPassword},
 		{"unknown user", "carol", "alice-pw", broker.BadUserNameOrPassword},
 		{"unknown user without a password", "carol", "", broker.BadUserNameOrPassword},
-		{"no user", "", "", broker.BadUserNameOrPassword},
+		{"no user", "", "", broker.NotAuthorized},
 	}
 	for _, tt := range tests {
 		require.Equal(t, tt.want, login(t, addr, tt.user, tt.password), tt.name)
@@ -148,7 +148,7 @@ func TestNobodyGetsInByDefault(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {"-config", write(t, "hub.json", `{"users": []}`)}} {
 		p := programtest.Start(t, append(args, "-mqtt", "127.0.0.1:0")...)
-		require.Equal(t, broker.NotAuthorized, login(t, p.Line(t, "listening mqtt "), "alice", ""))
+		require.Equal(t, broker.BadUserNameOrPassword, login(t, p.Line(t, "listening mqtt "), "alice", "alice-pw"))
 		require.Contains(t, p.Stderr(), "nobody can connect")
 	}
 }
@@ -198,7 +198,7 @@ func TestMetrics(t *testing.T) {
 		require.NotEmpty(t, f.GetHelp())
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
-				require.Contains(t, []string{"reason", "qos"}, l.GetName())
+				require.Contains(t, []string{"operation", "outcome", "qos", "reason", "service"}, l.GetName())
 				require.NotContains(t, l.GetValue(), " ")
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/thinghub/thinghub"
 	"github.com/thinghub/thinghub/broker"
+	"github.com/thinghub/thinghub/rules"
 )
 
 // collector shows Hub.Metrics to Prometheus, read at each scrape. Its labels are
@@ -40,6 +41,16 @@ var (
 	refusedPublishes  = desc("refused_publishes_total", "Messages of clients that were refused.", "reason")
 	refusedSubscribes = desc("refused_subscribes_total", "Topic filters of clients that were refused.", "reason")
 	disconnects       = desc("disconnects_total", "Connections of accepted clients that ended.", "reason")
+	ruleMatched       = desc("rule_matched_total", "Messages on topics that a rule listens to.", "rule")
+	rulePassed        = desc("rule_passed_total", "Messages for which a rule's condition was true.", "rule")
+	ruleFailed        = desc("rule_failed_total", "Messages that a rule could not be evaluated for.", "rule", "reason")
+	ruleDropped       = desc("rule_dropped_messages_total", "Messages that did not reach a rule's actions.", "rule", "reason")
+	ruleQueued        = desc("rule_queued_messages", "Messages that wait for a rule's actions or are in work.", "rule")
+	ruleActions       = desc("rule_actions_total", "Events that a rule's action has done or given up.", "rule", "action", "kind", "result")
+	ruleRetries       = desc("rule_action_retries_total", "Times that a rule's action was tried again.", "rule", "action", "kind")
+	ruleSeconds       = desc("rule_action_seconds_total", "Time that a rule's action took.", "rule", "action", "kind")
+	decisions         = desc("auth_events_total", "Logins, operations of the control plane, and refusals of any kind.", "service", "operation", "outcome")
+	ruleNotFound      = desc("rule_not_found_total", "Messages of Basic Ingest that named no rule.")
 )
 
 // label makes the standard's name of a reason a label value like "not_authorized".
@@ -51,6 +62,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		connections, sessions, subscriptions, filters, retainedMessages, inFlight, queued,
 		connectionsOpened, connectsAccepted, takeOvers, bytesReceived, bytesSent, packetsReceived,
 		received, delivered, acknowledged, dropped, refusedConnects, refusedPublishes, refusedSubscribes, disconnects,
+		ruleMatched, rulePassed, ruleFailed, ruleDropped, ruleQueued, ruleActions, ruleRetries, ruleSeconds, ruleNotFound, decisions,
 	} {
 		ch <- d
 	}
@@ -97,4 +109,39 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	byReason(refusedPublishes, m.RefusedPublishes)
 	byReason(refusedSubscribes, m.RefusedSubscribes)
 	byReason(disconnects, m.Disconnects)
+	for _, n := range c.hub.AuthCounts() {
+		counter(decisions, n.Number, n.Service, n.Operation, n.Outcome.String())
+	}
+	c.collectRules(ch)
+}
+
+// collectRules shows the counters of the rules. Their names are the host's to choose.
+func (c collector) collectRules(ch chan<- prometheus.Metric) {
+	m := c.hub.Rules().Metrics()
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	counter(ruleNotFound, m.RuleNotFound)
+	for name, r := range m.Rules {
+		counter(ruleMatched, r.Matched, name)
+		counter(rulePassed, r.Passed, name)
+		counter(ruleFailed, r.ParseErrors, name, "payload")
+		counter(ruleFailed, r.Failed, name, "evaluation")
+		counter(ruleDropped, r.Dropped.QueueFull, name, "queue_full")
+		counter(ruleDropped, r.Dropped.Hops, name, "loop")
+		counter(ruleDropped, r.Dropped.Closed, name, "closed")
+		ch <- prometheus.MustNewConstMetric(ruleQueued, prometheus.GaugeValue, float64(r.Queued), name)
+		action := func(at string, a *rules.ActionMetrics) {
+			counter(ruleActions, a.Success, name, at, a.Kind, "success")
+			counter(ruleActions, a.Failure, name, at, a.Kind, "failure")
+			counter(ruleRetries, a.Retries, name, at, a.Kind)
+			ch <- prometheus.MustNewConstMetric(ruleSeconds, prometheus.CounterValue, a.Latency.Sum.Seconds(), name, at, a.Kind)
+		}
+		for i := range r.Actions {
+			action(strconv.Itoa(i), &r.Actions[i])
+		}
+		if r.ErrorAction != nil {
+			action("error", r.ErrorAction)
+		}
+	}
 }

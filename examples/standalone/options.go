@@ -100,17 +100,38 @@ func (o *options) checkAddresses() error {
 	return nil
 }
 
+// onLoopback reports that all listeners are on loopback addresses.
+func (o *options) onLoopback() bool {
+	for _, l := range o.listeners() {
+		if a, err := net.ResolveTCPAddr("tcp", l.addr); err != nil || !a.IP.IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// enableURL is where a web service confirms that it wants the messages of rules, if
+// that can be told before the listeners are open.
+func (o *options) enableURL() string {
+	for _, l := range []listener{{"https", o.https}, {"http", o.http}} {
+		if a, err := net.ResolveTCPAddr("tcp", l.addr); l.addr != "" && err == nil && a.Port != 0 && len(a.IP) > 0 && !a.IP.IsUnspecified() {
+			return l.name + "://" + a.String() + "/confirmdestination/"
+		}
+	}
+	return ""
+}
+
 // load reads the configuration file, if there is one.
-func (o *options) load() (*file, error) {
-	f := &file{}
+func (o *options) load(log *slog.Logger) (*file, error) {
+	f := &file{log: log}
 	if o.config != "" {
 		var err error
-		if f, err = readFile(o.config); err != nil {
+		if f, err = readFile(o.config, log); err != nil {
 			return nil, fmt.Errorf("-config %s: %w", o.config, err)
 		}
 	}
 	for _, l := range o.listeners() {
-		if (l.name == "mqtts" || l.name == "https") && f.certificate == nil {
+		if (l.name == "mqtts" || l.name == "https") && f.server == nil {
 			return nil, fmt.Errorf("-%s is %q, expected a certificate for it: tls.cert and tls.key in the -config file", l.name, l.addr)
 		}
 	}

@@ -45,17 +45,19 @@ func (s *servers) open(o *options, f *file) error {
 		case "mqtt":
 			sv.serve = func() error { return s.hub.Serve(ln) }
 		case "mqtts":
-			secure := tls.NewListener(ln, f.tls("mqtt", "x-amzn-mqtt-ca"))
+			secure := tls.NewListener(ln, s.tls(f, "mqtt", "x-amzn-mqtt-ca"))
 			sv.serve = func() error { return s.hub.Serve(secure) }
 		case "http":
 			h := s.newHTTP(handler(s.hub))
 			sv.serve = func() error { return h.Serve(ln) }
 		case "https":
 			h := s.newHTTP(handler(s.hub))
-			h.TLSConfig = f.tls()
+			h.TLSConfig = f.server.TLSConfig(nil)
+			s.hub.ConfigureServer(h)
 			sv.serve = func() error { return h.ServeTLS(ln, "", "") }
 		case "pprof":
 			h := s.newHTTP(profiler())
+			h.ReadTimeout = 0 // a profile may take longer
 			sv.serve = func() error { return h.Serve(ln) }
 		}
 		s.list = append(s.list, sv)
@@ -78,12 +80,13 @@ func (s *servers) start(stdout io.Writer) {
 	}
 }
 
-// newHTTP returns a server that does not wait long for those who send nothing.
-// WebSockets are out of its hands: there the hub's own limits apply.
+// newHTTP returns a server that does not wait long for those who send nothing, or a body
+// drop by drop. WebSockets are out of its hands: there the hub's own limits apply.
 func (s *servers) newHTTP(h http.Handler) *http.Server {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -108,8 +111,9 @@ func (s *servers) close() {
 	}
 }
 
-func (f *file) tls(protocols ...string) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{*f.certificate}, NextProtos: protocols}
+// tls is the configuration of a listener that clients may show certificates to.
+func (s *servers) tls(f *file, protocols ...string) *tls.Config {
+	return s.hub.Certificates().TLSConfig(f.server.TLSConfig(&tls.Config{NextProtos: protocols}))
 }
 
 // handler is everything the hub serves over HTTP, metrics and a sign of life.

@@ -65,7 +65,7 @@ func TestThingsThatAreWrong(t *testing.T) {
 		config := filepath.Join(t.TempDir(), "hub.json")
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 		var stderr strings.Builder
-		require.Equal(t, 2, run(t.Context(), []string{"-config", config, "-mqtt", "127.0.0.1:0"}, io.Discard, &stderr))
+		require.Equal(t, 2, run(t.Context(), nil, []string{"-config", config, "-mqtt", "127.0.0.1:0"}, io.Discard, &stderr))
 		require.Contains(t, stderr.String(), want)
 	}
 }

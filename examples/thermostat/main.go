@@ -49,6 +49,7 @@ func run(ctx context.Context, say func(format string, a ...any)) error {
 	hub, err := thinghub.New(thinghub.Config{
 		Authenticator: auth.InsecureAllowAll{}, // who is it? anybody
 		Authorizer:    auth.InsecureAllowAll{}, // what may they do? everything
+		ShadowConfig:  shadow.Config{History: shadow.Retention{Versions: 100}},
 	})
 	if err != nil {
 		return err
@@ -58,45 +59,29 @@ func run(ctx context.Context, say func(format string, a ...any)) error {
 		return err
 	}
 
-	// Whatever the device reports, the host hears of.
-	warm := make(chan struct{})
-	_, err = hub.Subscribe(ctx, "$aws/things/hall/shadow/update/documents", func(m *thinghub.Message) {
-		var d struct {
-			Current struct {
-				State struct{ Desired, Reported thermostat }
-			}
-		}
-		if json.Unmarshal(m.Payload, &d) != nil {
-			return
-		}
-		is := d.Current.State.Reported
-		say("host: the hall has %.1f °C, heating: %v", is.Celsius, is.Heating)
-		if want := d.Current.State.Desired.Target; want > 0 && is.Celsius >= want && !is.Heating {
-			select {
-			case <-warm:
-			default:
-				close(warm)
-			}
-		}
-	})
+	// The host wants 21 °C, whether the device is there or not.
+	hall := shadow.Of[thermostat](hub.Shadows(), shadow.Key{Thing: "hall"})
+	wanted, err := hall.Change(ctx, shadow.Desired, func(t *thermostat) error { t.Target = 21; return nil })
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { stop(device(ctx, hub, say)) }() // ends with ctx or the hub
 
-	// The host wants 21 °C, whether the device is there or not.
-	hall := shadow.Of[thermostat](hub.Shadows(), shadow.Key{Thing: "hall"})
-	if _, err := hall.Change(ctx, shadow.Desired, func(t *thermostat) error { t.Target = 21; return nil }); err != nil {
-		return err
-	}
-
-	broken := make(chan error, 1)
-	go func() { broken <- device(ctx, hub, say) }() // ends with ctx or the hub
-	select {
-	case <-warm:
-	case err := <-broken:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	// Whatever the device has reported since, the host hears of.
+	for c, err := range hall.Watch(ctx, shadow.Filter{After: &shadow.Position{Version: wanted.Version}}) {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		}
+		is := c.Is.Reported
+		say("host: the hall has %.1f °C, heating: %v", is.Celsius, is.Heating)
+		if is.Celsius >= wanted.Desired.Target && !is.Heating {
+			break
+		}
 	}
 	is, err := hall.Get(ctx)
 	if err != nil {

@@ -6,36 +6,25 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/thinghub/thinghub/auth"
-	"github.com/thinghub/thinghub/internal/arn"
 	"github.com/thinghub/thinghub/registry"
 )
 
 var accountOperations = []operation{
-	{name: "DescribeEndpoint", method: http.MethodGet, path: "/endpoint", handle: describeEndpoint},
-	{name: "TagResource", method: http.MethodPost, path: "/tags", handle: tagResource},
-	{name: "UntagResource", method: http.MethodPost, path: "/untag", handle: untagResource},
-	{name: "ListTagsForResource", method: http.MethodGet, path: "/tags", handle: listTags, allowed: func(c *call) (auth.Action, string) {
-		return "iot:ListTagsForResource", resourceOf(c.r.URL.Query().Get("resourceArn"))
+	{name: "DescribeEndpoint", method: http.MethodGet, path: "/endpoint", errors: few("Unauthorized"), handle: describeEndpoint},
+	{name: "TagResource", method: http.MethodPost, path: "/tags", errors: few("LimitExceeded", "ResourceNotFound"), handle: tagResource, on: ofBody[tagsBody]},
+	{name: "UntagResource", method: http.MethodPost, path: "/untag", errors: few("ResourceNotFound"), handle: untagResource, on: ofBody[tagsBody]},
+	{name: "ListTagsForResource", method: http.MethodGet, path: "/tags", errors: few("ResourceNotFound"), handle: listTags, on: func(c *call) []string {
+		return []string{whole(c.query.Get("resourceArn"))}
 	}},
-	{name: "DescribeEventConfigurations", method: http.MethodGet, path: "/event-configurations", handle: describeEvents},
-	{name: "UpdateEventConfigurations", method: http.MethodPatch, path: "/event-configurations", handle: updateEvents},
-}
-
-// resourceOf is the resource's part of an ARN.
-func resourceOf(name string) string {
-	n, err := arn.Parse(name)
-	if err != nil {
-		return "*"
-	}
-	return n.Resource
+	{name: "DescribeEventConfigurations", method: http.MethodGet, path: "/event-configurations", errors: few(), handle: describeEvents},
+	{name: "UpdateEventConfigurations", method: http.MethodPatch, path: "/event-configurations", errors: few(), handle: updateEvents},
 }
 
 // endpointTypes are those that SDKs ask for.
 var endpointTypes = []string{"", "iot:Data", "iot:Data-ATS", "iot:Data-Beta", "iot:CredentialProvider", "iot:Jobs"}
 
 func describeEndpoint(c *call) error {
-	kind := c.r.URL.Query().Get("endpointType")
+	kind := c.query.Get("endpointType")
 	if !slices.Contains(endpointTypes, kind) {
 		return invalid("endpointType", kind, "one of "+strings.Join(endpointTypes[1:], ", "))
 	}
@@ -51,6 +40,8 @@ type tagsBody struct {
 	Tags []tag    `json:"tags"`
 	Keys []string `json:"tagKeys"`
 }
+
+func (b tagsBody) resources() []string { return arns(b.ARN) }
 
 func tagResource(c *call) error {
 	in, err := input[tagsBody](c)
@@ -91,7 +82,7 @@ func untagResource(c *call) error {
 }
 
 func listTags(c *call) error {
-	q := c.r.URL.Query()
+	q := c.query
 	if err := required("resourceArn", q.Get("resourceArn")); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -15,12 +16,21 @@ type answer struct {
 
 // json answers with a value.
 func (w *answer) json(v any) error {
-	body, err := json.Marshal(v)
+	body, err := marshal(v)
 	if err != nil {
 		return err
 	}
 	w.body(http.StatusOK, body)
 	return nil
+}
+
+// marshal is json.Marshal that leaves <, > and & as they are.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // body answers with JSON text. Its length is told: SDKs read it as a stream.
@@ -37,6 +47,6 @@ func (w *answer) fail(f failure) {
 	w.Header().Set("X-Amzn-Errortype", f.kind)
 	members := map[string]any{"message": f.message, "__type": f.kind, "traceId": w.id}
 	maps.Copy(members, f.more)
-	body, _ := json.Marshal(members)
+	body, _ := marshal(members) // texts only
 	w.body(f.status, body)
 }

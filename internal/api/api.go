@@ -9,8 +9,14 @@ import (
 	"time"
 
 	"github.com/thinghub/thinghub/auth"
+	"github.com/thinghub/thinghub/auth/access"
+	"github.com/thinghub/thinghub/auth/certs"
+	"github.com/thinghub/thinghub/auth/custom"
+	"github.com/thinghub/thinghub/auth/provision"
+	"github.com/thinghub/thinghub/auth/roles"
 	"github.com/thinghub/thinghub/internal/arn"
 	"github.com/thinghub/thinghub/registry"
+	"github.com/thinghub/thinghub/rules"
 	"github.com/thinghub/thinghub/shadow"
 )
 
@@ -22,7 +28,22 @@ type Config struct {
 	Gateway       Gateway
 	Registry      *registry.Service
 	Shadows       *shadow.Service
-	Logger        *slog.Logger
+	Rules         *rules.Service     // nil if the host has its own
+	Policies      *access.Service    // nil if the host has its own
+	Certificates  *certs.Service     // nil: not served
+	Roles         *roles.Service     // nil: not served
+	Authorizers   *custom.Service    // nil: not served
+	Provisioning  *provision.Service // nil: not served
+	// Identify returns the identity that a principal stands for: its ARN, or the id of an
+	// identity of a pool. If pool is not empty it must be one of that pool. An error is one
+	// of the rooms'. Set if Policies is.
+	Identify func(ctx context.Context, principal, pool string) (*auth.Identity, error)
+	Logger   *slog.Logger
+	// PassRole asks about iam:PassRole on each role that a request names.
+	PassRole bool
+	// Audit is told of all operations of the control plane and of those of the data plane
+	// that were refused or forbidden. May be nil.
+	Audit auth.Auditor
 	// Endpoint answers DescribeEndpoint: the host, and port if there is one, at
 	// which clients reach the hub. Default: as the request did.
 	Endpoint func(r *http.Request, endpointType string) string
@@ -32,7 +53,8 @@ type Config struct {
 	// MaxTopicBytes bounds the topic of Publish. Default 256; negative: none.
 	MaxTopicBytes int
 	// AllowedOrigins are the origins of web pages that may use the data plane, "*"
-	// for all. Default: none.
+	// for all. Default: none. Pages of other origins may change nothing in either plane,
+	// unless they sign.
 	AllowedOrigins []string
 }
 
@@ -49,13 +71,20 @@ type Gateway interface {
 	Disconnect(ctx context.Context, clientID string, endSession, suppressWill bool) error
 }
 
-// Errors of a Gateway. One of Publish that is an ErrRefused is the publisher's
-// doing.
+// Errors of a Gateway.
 var (
 	ErrNoRetained   = errors.New("api: no retained message")
 	ErrNotConnected = errors.New("api: not connected")
-	ErrRefused      = errors.New("api: message refused")
 )
+
+// A Refusal is an error of Gateway.Publish that is the publisher's doing.
+type Refusal struct {
+	Text string // one sentence for the publisher
+	// Throttled says that the same message may be taken later.
+	Throttled bool
+}
+
+func (r *Refusal) Error() string { return "api: message refused: " + r.Text }
 
 // A Message is an application message.
 type Message struct {
@@ -81,6 +110,9 @@ type API struct {
 	data    *plane
 	control *plane
 	both    *plane
+	// pages tells web pages of others, which browsers let make requests with passwords and
+	// certificates that they have.
+	pages http.CrossOriginProtection
 }
 
 // New returns an API.
@@ -96,9 +128,15 @@ func New(cfg Config) *API {
 		cfg.MaxTopicBytes = 256
 	}
 	a := &API{cfg: cfg}
-	a.data = newPlane(a, dataOperations)
-	a.control = newPlane(a, controlOperations)
-	a.both = newPlane(a, dataOperations, controlOperations)
+	for _, o := range cfg.AllowedOrigins {
+		_ = a.pages.AddTrustedOrigin(o) // what is no origin is none that a browser names
+	}
+	// "iot" and "iotdata" is what SDKs sign for; older ones had other names.
+	control := newTable(a, false, []string{"iot", "execute-api"}, controlOperations(&a.cfg))
+	data := newTable(a, true, []string{dataService, "iotdevicegateway", jobsService, credentialsService}, deviceOperations(&a.cfg))
+	a.control = &plane{api: a, tables: []*table{control}}
+	a.data = &plane{api: a, tables: []*table{data}}
+	a.both = &plane{api: a, tables: []*table{control, data}}
 	return a
 }
 
@@ -110,6 +148,13 @@ func (a *API) ControlPlane() http.Handler { return a.control }
 
 // Handler serves both planes.
 func (a *API) Handler() http.Handler { return a.both }
+
+// Before serves both planes, and hands what is for neither of them to next.
+func (a *API) Before(next http.Handler) http.Handler {
+	p := *a.both
+	p.next = next
+	return &p
+}
 
 // credentials are what a request brought along.
 func credentials(r *http.Request) *auth.Credentials {

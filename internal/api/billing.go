@@ -8,14 +8,14 @@ import (
 )
 
 var billingOperations = []operation{
-	{name: "CreateBillingGroup", method: http.MethodPost, path: "/billing-groups/{billingGroupName}", handle: createBilling},
-	{name: "DescribeBillingGroup", method: http.MethodGet, path: "/billing-groups/{billingGroupName}", handle: describeBilling},
-	{name: "UpdateBillingGroup", method: http.MethodPatch, path: "/billing-groups/{billingGroupName}", handle: updateBilling},
-	{name: "DeleteBillingGroup", method: http.MethodDelete, path: "/billing-groups/{billingGroupName}", handle: deleteBilling},
-	{name: "ListBillingGroups", method: http.MethodGet, path: "/billing-groups", handle: listBilling},
-	{name: "AddThingToBillingGroup", method: http.MethodPut, path: "/billing-groups/addThingToBillingGroup", handle: addToBilling},
-	{name: "RemoveThingFromBillingGroup", method: http.MethodPut, path: "/billing-groups/removeThingFromBillingGroup", handle: removeFromBilling},
-	{name: "ListThingsInBillingGroup", method: http.MethodGet, path: "/billing-groups/{billingGroupName}/things", handle: listThingsInBilling},
+	{name: "CreateBillingGroup", method: http.MethodPost, path: "/billing-groups/{billingGroupName}", errors: few("ResourceAlreadyExists"), handle: createBilling},
+	{name: "DescribeBillingGroup", method: http.MethodGet, path: "/billing-groups/{billingGroupName}", errors: few("ResourceNotFound"), handle: describeBilling},
+	{name: "UpdateBillingGroup", method: http.MethodPatch, path: "/billing-groups/{billingGroupName}", errors: few("ResourceNotFound", "VersionConflict"), handle: updateBilling},
+	{name: "DeleteBillingGroup", method: http.MethodDelete, path: "/billing-groups/{billingGroupName}", errors: few("VersionConflict"), handle: deleteBilling},
+	{name: "ListBillingGroups", method: http.MethodGet, path: "/billing-groups", errors: few("ResourceNotFound"), handle: listBilling},
+	{name: "AddThingToBillingGroup", method: http.MethodPut, path: "/billing-groups/addThingToBillingGroup", errors: few("ResourceNotFound"), handle: addToBilling, on: ofBody[membershipBody]},
+	{name: "RemoveThingFromBillingGroup", method: http.MethodPut, path: "/billing-groups/removeThingFromBillingGroup", errors: few("ResourceNotFound"), handle: removeFromBilling, on: ofBody[membershipBody]},
+	{name: "ListThingsInBillingGroup", method: http.MethodGet, path: "/billing-groups/{billingGroupName}/things", errors: few("ResourceNotFound"), handle: listThingsInBilling},
 }
 
 type billingProperties struct {
@@ -102,7 +102,7 @@ func listBilling(c *call) error {
 	if err != nil {
 		return err
 	}
-	groups, next, err := c.cfg.Registry.ListBillingGroups(c.r.Context(), c.r.URL.Query().Get("namePrefixFilter"), p)
+	groups, next, err := c.cfg.Registry.ListBillingGroups(c.r.Context(), c.query.Get("namePrefixFilter"), p)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,15 @@
 package api
 
-import "strings"
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// longestClientID is the longest client id that DeleteConnection has in the model. The
+// gateway may allow longer ones, which can be disconnected too.
+const longestClientID = 128
 
 func deleteConnection(c *call) error {
 	id := c.path("clientId")
@@ -15,8 +24,12 @@ func deleteConnection(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.cfg.Gateway.Disconnect(c.r.Context(), id, clean, noWill); err != nil {
+	err = c.cfg.Gateway.Disconnect(c.r.Context(), id, clean, noWill)
+	if errors.Is(err, ErrNotConnected) && utf8.RuneCountInString(id) > longestClientID {
+		return invalid("clientId", id, "at most "+strconv.Itoa(longestClientID)+" characters")
+	}
+	if err != nil {
 		return err
 	}
-	return c.answer.json(struct{}{})
+	return c.empty()
 }

@@ -1,11 +1,9 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,81 +12,47 @@ import (
 	"github.com/thinghub/thinghub/registry"
 )
 
-// controlOperations are the control plane.
-var controlOperations = slices.Concat(thingOperations, typeOperations, groupOperations, billingOperations, principalOperations, searchOperations, accountOperations)
+// rooms are the parts of the control plane. One whose room the hub does not have is not
+// served.
+var rooms = []struct {
+	operations []operation
+	there      func(c *Config) bool
+}{
+	{slices.Concat(thingOperations, typeOperations, groupOperations, billingOperations, principalOperations, searchOperations, metricOperations, accountOperations), func(*Config) bool { return true }},
+	{slices.Concat(ruleOperations, destinationOperations), func(c *Config) bool { return c.Rules != nil }},
+	{policyOperations, func(c *Config) bool { return c.Policies != nil }},
+	{slices.Concat(certificateOperations, caOperations, transferOperations), func(c *Config) bool { return c.Certificates != nil }},
+	{aliasOperations, func(c *Config) bool { return c.Roles != nil }},
+	{authorizerOperations, func(c *Config) bool { return c.Authorizers != nil }},
+	{provisioningOperations, func(c *Config) bool { return c.Provisioning != nil }},
+}
 
-// input reads the body of a request, an empty one like {}. Members that are not known
-// are ignored.
-func input[T any](c *call) (in T, err error) {
-	body, err := c.read(c.cfg.MaxBody)
-	if f, ok := errors.AsType[failure](err); ok {
-		f.kind = "InvalidRequestException"
-		return in, f
-	}
-	if len(body) == 0 {
-		return in, err
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		what := "the body is not JSON: " + err.Error()
-		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			what = fmt.Sprintf("%s is a %s, expected %s", t.Field, t.Value, wireName(t.Type.Kind().String()))
-		} else if errors.Is(err, io.ErrUnexpectedEOF) {
-			what = "the body ends early"
+// controlOperations are the control plane of a hub, as far as ours goes beyond AWS too.
+func controlOperations(c *Config) (all []operation) {
+	for _, r := range rooms {
+		if r.there(c) {
+			all = append(all, r.operations...)
 		}
-		return in, failure{status: http.StatusBadRequest, kind: "InvalidRequestException", message: what}
 	}
-	return in, nil
-}
-
-// wireName is what callers call a kind of Go's.
-func wireName(kind string) string {
-	switch kind {
-	case "struct", "map":
-		return "an object"
-	case "slice":
-		return "an array"
-	case "string", "bool":
-		return "a " + kind
-	default:
-		return "a number"
+	if c.Rules != nil {
+		all = append(all, ownOperations...)
 	}
-}
-
-// required refuses a member that is missing.
-func required(member, value string) error {
-	if value == "" {
-		return failure{status: http.StatusBadRequest, kind: "InvalidRequestException", message: member + " is missing"}
-	}
-	return nil
-}
-
-// page reads maxResults and nextToken from the query.
-func (c *call) page(most int) (registry.Page, error) {
-	n, err := c.queryInt("maxResults", 0, 1, most)
-	return registry.Page{Max: n, Token: c.r.URL.Query().Get("nextToken")}, err
-}
-
-// queryVersion reads expectedVersion from the query.
-func (c *call) queryVersion() (*int64, error) {
-	v := c.r.URL.Query().Get("expectedVersion")
-	if v == "" {
-		return nil, nil
-	}
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil {
-		return nil, invalid("expectedVersion", v, "a number")
-	}
-	return &n, nil
+	return all
 }
 
 // empty answers an operation that has nothing to say.
 func (c *call) empty() error { return c.answer.json(struct{}{}) }
 
-// seconds is a time as the control plane has it: seconds, with a fraction.
+// seconds is a time as the control plane has it: seconds, with a fraction. The zero time
+// is none.
 func seconds(t time.Time) *json.Number {
 	if t.IsZero() {
 		return nil
 	}
+	return epoch(t)
+}
+
+func epoch(t time.Time) *json.Number {
 	n := json.Number(strings.TrimRight(strings.TrimRight(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64), "0"), "."))
 	return &n
 }
@@ -107,6 +71,29 @@ func tagMap(tags []tag) (map[string]string, error) {
 		m[t.Key] = t.Value
 	}
 	return m, nil
+}
+
+// newTags checks the tags of what another room than the registry is to make.
+func (c *call) newTags(list []tag) (map[string]string, error) {
+	tags, err := tagMap(list)
+	if err != nil {
+		return nil, err
+	}
+	return tags, c.cfg.Registry.CheckNewTags(tags)
+}
+
+// tagNew gives what was just made its tags, and none that something of its name has left.
+// If that fails undo unmakes it, also for somebody who has gone away.
+func (c *call) tagNew(arn string, tags map[string]string, undo func(ctx context.Context) error) error {
+	ctx := c.r.Context()
+	err := c.cfg.Registry.ForgetTags(ctx, arn)
+	if err == nil && len(tags) > 0 {
+		err = c.cfg.Registry.TagResource(ctx, arn, tags)
+	}
+	if err != nil {
+		return errors.Join(err, undo(context.WithoutCancel(ctx)))
+	}
+	return nil
 }
 
 type attributePayload struct {

@@ -3,24 +3,25 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/thinghub/thinghub/registry"
 )
 
 var groupOperations = []operation{
-	{name: "CreateThingGroup", method: http.MethodPost, path: "/thing-groups/{thingGroupName}", handle: createGroup},
-	{name: "DescribeThingGroup", method: http.MethodGet, path: "/thing-groups/{thingGroupName}", handle: describeGroup},
-	{name: "UpdateThingGroup", method: http.MethodPatch, path: "/thing-groups/{thingGroupName}", handle: updateGroup},
-	{name: "DeleteThingGroup", method: http.MethodDelete, path: "/thing-groups/{thingGroupName}", handle: deleteGroup},
-	{name: "ListThingGroups", method: http.MethodGet, path: "/thing-groups", handle: listGroups},
-	{name: "AddThingToThingGroup", method: http.MethodPut, path: "/thing-groups/addThingToThingGroup", handle: addToGroup},
-	{name: "RemoveThingFromThingGroup", method: http.MethodPut, path: "/thing-groups/removeThingFromThingGroup", handle: removeFromGroup},
-	{name: "UpdateThingGroupsForThing", method: http.MethodPut, path: "/thing-groups/updateThingGroupsForThing", handle: updateGroupsOfThing},
-	{name: "ListThingsInThingGroup", method: http.MethodGet, path: "/thing-groups/{thingGroupName}/things", handle: listThingsInGroup},
-	{name: "ListThingGroupsForThing", method: http.MethodGet, path: "/things/{thingName}/thing-groups", handle: listGroupsOfThing},
-	{name: "CreateDynamicThingGroup", method: http.MethodPost, path: "/dynamic-thing-groups/{thingGroupName}", handle: createDynamicGroup},
-	{name: "UpdateDynamicThingGroup", method: http.MethodPatch, path: "/dynamic-thing-groups/{thingGroupName}", handle: updateDynamicGroup},
-	{name: "DeleteDynamicThingGroup", method: http.MethodDelete, path: "/dynamic-thing-groups/{thingGroupName}", handle: deleteDynamicGroup},
+	{name: "CreateThingGroup", method: http.MethodPost, path: "/thing-groups/{thingGroupName}", errors: few("ResourceAlreadyExists"), handle: createGroup, on: withBody[groupBody]},
+	{name: "DescribeThingGroup", method: http.MethodGet, path: "/thing-groups/{thingGroupName}", errors: few("ResourceNotFound"), handle: describeGroup},
+	{name: "UpdateThingGroup", method: http.MethodPatch, path: "/thing-groups/{thingGroupName}", errors: few("ResourceNotFound", "VersionConflict"), handle: updateGroup},
+	{name: "DeleteThingGroup", method: http.MethodDelete, path: "/thing-groups/{thingGroupName}", errors: few("VersionConflict"), handle: deleteGroup},
+	{name: "ListThingGroups", method: http.MethodGet, path: "/thing-groups", errors: few("ResourceNotFound"), handle: listGroups},
+	{name: "AddThingToThingGroup", method: http.MethodPut, path: "/thing-groups/addThingToThingGroup", errors: few("ResourceNotFound"), handle: addToGroup, on: ofBody[membershipBody]},
+	{name: "RemoveThingFromThingGroup", method: http.MethodPut, path: "/thing-groups/removeThingFromThingGroup", errors: few("ResourceNotFound"), handle: removeFromGroup, on: ofBody[membershipBody]},
+	{name: "UpdateThingGroupsForThing", method: http.MethodPut, path: "/thing-groups/updateThingGroupsForThing", errors: few("ResourceNotFound"), handle: updateGroupsOfThing, on: ofBody[membershipsBody]},
+	{name: "ListThingsInThingGroup", method: http.MethodGet, path: "/thing-groups/{thingGroupName}/things", errors: few("ResourceNotFound"), handle: listThingsInGroup},
+	{name: "ListThingGroupsForThing", method: http.MethodGet, path: "/things/{thingName}/thing-groups", errors: few("ResourceNotFound"), handle: listGroupsOfThing},
+	{name: "CreateDynamicThingGroup", method: http.MethodPost, path: "/dynamic-thing-groups/{thingGroupName}", errors: few("InvalidQuery", "LimitExceeded", "ResourceAlreadyExists", "ResourceNotFound"), handle: createDynamicGroup},
+	{name: "UpdateDynamicThingGroup", method: http.MethodPatch, path: "/dynamic-thing-groups/{thingGroupName}", errors: few("InvalidQuery", "ResourceNotFound", "VersionConflict"), handle: updateDynamicGroup},
+	{name: "DeleteDynamicThingGroup", method: http.MethodDelete, path: "/dynamic-thing-groups/{thingGroupName}", errors: few("VersionConflict"), handle: deleteDynamicGroup},
 }
 
 type groupProperties struct {
@@ -51,6 +52,9 @@ type groupBody struct {
 	Query        string           `json:"queryString"`
 	QueryVersion string           `json:"queryVersion"`
 }
+
+// resources has the parent, whose policies the group's things get.
+func (b groupBody) resources() []string { return named("thinggroup/", b.Parent) }
 
 type groupCreated struct {
 	Name         string `json:"thingGroupName"`
@@ -220,7 +224,7 @@ func listGroups(c *call) error {
 	if err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
+	q := c.query
 	f := registry.GroupFilter{Parent: q.Get("parentGroup"), Prefix: q.Get("namePrefixFilter")}
 	if q.Has("recursive") {
 		recursive, err := c.queryBool("recursive")
@@ -244,6 +248,12 @@ type membershipBody struct {
 	Thing      string `json:"thingName"`
 	ThingARN   string `json:"thingArn"`
 	Override   bool   `json:"overrideDynamicGroups"`
+}
+
+func (b membershipBody) resources() []string {
+	return slices.Concat(
+		named("thing/", b.Thing), arns(b.ThingARN), named("thinggroup/", b.Group), arns(b.GroupARN), named("billinggroup/", b.Billing), arns(b.BillingARN),
+	)
 }
 
 func (b membershipBody) group() registry.Membership {
@@ -276,13 +286,19 @@ func removeFromGroup(c *call) error {
 	return c.empty()
 }
 
+type membershipsBody struct {
+	Thing    string   `json:"thingName"`
+	Add      []string `json:"thingGroupsToAdd"`
+	Remove   []string `json:"thingGroupsToRemove"`
+	Override bool     `json:"overrideDynamicGroups"`
+}
+
+func (b membershipsBody) resources() []string {
+	return slices.Concat(named("thing/", b.Thing), named("thinggroup/", b.Add...), named("thinggroup/", b.Remove...))
+}
+
 func updateGroupsOfThing(c *call) error {
-	in, err := input[struct {
-		Thing    string   `json:"thingName"`
-		Add      []string `json:"thingGroupsToAdd"`
-		Remove   []string `json:"thingGroupsToRemove"`
-		Override bool     `json:"overrideDynamicGroups"`
-	}](c)
+	in, err := input[membershipsBody](c)
 	if err == nil {
 		err = c.cfg.Registry.UpdateThingGroupsForThing(c.r.Context(), in.Thing, in.Add, in.Remove, in.Override)
 	}

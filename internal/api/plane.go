@@ -1,36 +1,27 @@
 package api
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/thinghub/thinghub/auth"
 )
 
 // An operation is one row of the API.
 type operation struct {
 	name    string // of AWS; "iot:"+name is the action to be allowed
 	method  string
-	path    string // a pattern of http.ServeMux
+	path    string // a pattern of http.ServeMux; "" for those in cutOff
+	errors  kinds  // the types of errors it has in the model
 	handle  func(c *call) error
-	allowed func(c *call) (auth.Action, string) // default: the action, on c.resource
-}
-
-// A plane is a set of operations.
-type plane struct {
-	api   *API
-	mux   *http.ServeMux
-	known *http.ServeMux        // the paths of mux with any method
-	ops   map[string]*operation // those that are not in mux, by name
+	on      func(c *call) []string     // what all has to be allowed on; default: c.resource
+	roles   func(c *call) []string     // those that are given to the hub
+	service string                     // default: the plane's
+	open    bool                       // to strangers too: what they know is their permission
+	fail    func(w *answer, f failure) // default: in the shape of AWS IoT, as an error of the model
 }
 
 // cutOff are the operations whose last segment is a topic. ServeMux would clean it.
@@ -39,39 +30,106 @@ var cutOff = []struct{ prefix, one, none string }{
 	{"/retainedMessage", "GetRetainedMessage", "ListRetainedMessages"},
 }
 
-func newPlane(a *API, tables ...[]operation) *plane {
-	p := &plane{api: a, mux: http.NewServeMux(), known: http.NewServeMux(), ops: map[string]*operation{}}
+// A table is the operations of one plane. Paths are matched as they came, segment by
+// segment: nothing is ever redirected, since signatures would break.
+type table struct {
+	api    *API
+	device bool     // of the data plane
+	names  []string // of the services in the scope of signatures
+	mux    *http.ServeMux
+	known  *http.ServeMux        // the paths of mux with any method
+	cut    map[string]*operation // those that are not in mux, by name
+	// slashed are the paths that may end with a slash.
+	slashed map[string]bool
+}
+
+func newTable(a *API, device bool, names []string, ops []operation) *table {
+	t := &table{api: a, device: device, names: names, mux: http.NewServeMux(), known: http.NewServeMux(), cut: map[string]*operation{}, slashed: map[string]bool{}}
 	paths := map[string]bool{}
-	for _, table := range tables {
-		for i := range table {
-			op := &table[i]
-			if op.path == "" {
-				p.ops[op.name] = op
-				continue
-			}
-			p.mux.HandleFunc(op.method+" "+op.path, func(w http.ResponseWriter, r *http.Request) {
-				p.serve(w.(*answer), r, op, "")
-			})
-			if !paths[op.path] {
-				paths[op.path] = true
-				p.known.HandleFunc(op.path, func(w http.ResponseWriter, r *http.Request) { wrongMethod(w.(*answer), r) })
+	for i := range ops {
+		op := &ops[i]
+		if op.path == "" {
+			t.cut[op.name] = op
+			continue
+		}
+		for _, pattern := range t.patterns(op.path) {
+			t.mux.HandleFunc(op.method+" "+pattern, func(w http.ResponseWriter, r *http.Request) { t.serve(w.(*answer), r, op, "") })
+			if !paths[pattern] {
+				paths[pattern] = true
+				t.known.Handle(pattern, http.NotFoundHandler()) // which is never called
 			}
 		}
 	}
-	p.known.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { unknown(w.(*answer)) })
-	return p
+	return t
 }
 
-func unknown(w *answer) {
-	w.fail(failure{status: http.StatusNotFound, kind: "UnknownOperationException", message: "there is no such operation"})
+// patterns are those of ServeMux for a path. One that ends with a slash is the same
+// without: SDKs do not agree on it.
+func (t *table) patterns(path string) []string {
+	bare, ok := strings.CutSuffix(path, "/")
+	if !ok {
+		return []string{path}
+	}
+	t.slashed[path] = true
+	return []string{bare, path + "{$}"}
 }
 
-func wrongMethod(w *answer, r *http.Request) {
-	w.fail(failure{status: http.StatusMethodNotAllowed, kind: "MethodNotAllowedException", message: r.Method + " is not supported for this path"})
+// A match is what a table has for a request.
+type match struct {
+	known bool            // it has the path
+	run   func(w *answer) // it has the method too
 }
 
-// ServeHTTP finds the operation. Nothing is ever redirected: signatures would break.
+// find looks a request up.
+func (t *table) find(r *http.Request) match {
+	escaped := r.URL.EscapedPath()
+	for _, c := range cutOff {
+		rest, ok := strings.CutPrefix(escaped, c.prefix)
+		if !ok || rest != "" && rest[0] != '/' || t.cut[c.one] == nil {
+			continue
+		}
+		op := t.cut[c.one]
+		if c.none != "" && strings.TrimPrefix(rest, "/") == "" {
+			op = t.cut[c.none]
+		}
+		if r.Method != op.method {
+			return match{known: true}
+		}
+		return match{true, func(w *answer) {
+			topic, err := url.PathUnescape(strings.TrimPrefix(rest, "/"))
+			if err != nil {
+				w.fail(invalid("topic", rest, "a percent-encoded topic"))
+				return
+			}
+			t.serve(w, r, op, topic)
+		}}
+	}
+	if escaped == "" || len(escaped) > 1 && path.Clean(escaped) != escaped && !t.slashed[escaped] {
+		return match{}
+	}
+	if _, pattern := t.mux.Handler(r); pattern != "" {
+		return match{true, func(w *answer) { t.mux.ServeHTTP(w, r) }}
+	}
+	_, pattern := t.known.Handler(r)
+	return match{known: pattern != ""}
+}
+
+// A plane serves tables.
+type plane struct {
+	api *API
+	// tables are asked in this order. Where several have an operation for a request
+	// and it names none of their services, the first serves it.
+	tables []*table
+	next   http.Handler // serves the paths that no table has; nil: they are an error
+}
+
+// ServeHTTP finds the operation.
 func (p *plane) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	m := p.find(r)
+	if !m.known && p.next != nil {
+		p.next.ServeHTTP(rw, r)
+		return
+	}
 	w := &answer{ResponseWriter: rw, id: requestID()}
 	w.Header().Set("X-Amzn-Requestid", w.id)
 	defer func() {
@@ -80,47 +138,70 @@ func (p *plane) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			w.fail(internal)
 		}
 	}()
-	if p.crossOrigin(w, r) {
-		return
+	switch {
+	case p.crossOrigin(w, r):
+	case m.run != nil:
+		m.run(w)
+	case m.known:
+		w.fail(failure{status: http.StatusMethodNotAllowed, kind: "MethodNotAllowedException", message: r.Method + " is not supported for this path"})
+	default:
+		w.fail(failure{status: http.StatusNotFound, kind: "UnknownOperationException", message: "there is no such operation"})
 	}
-	escaped := r.URL.EscapedPath()
-	for _, c := range cutOff {
-		rest, ok := strings.CutPrefix(escaped, c.prefix)
-		if !ok || rest != "" && rest[0] != '/' || p.ops[c.one] == nil {
-			continue
+}
+
+// find looks a request up in all tables. Some paths are operations of several
+// services, such as GET /things/{thingName}/jobs of "iot" and of "iot-jobs-data":
+// there the request must say which one it means.
+func (p *plane) find(r *http.Request) (best match) {
+	var from *table
+	for _, t := range p.tables {
+		m := t.find(r)
+		switch {
+		case m.run == nil:
+			best.known = best.known || m.known
+		case from == nil || !from.has(serviceOf(r)) && t.has(serviceOf(r)):
+			best, from = m, t
 		}
-		op := p.ops[c.one]
-		if c.none != "" && strings.Trim(rest, "/") == "" {
-			op = p.ops[c.none]
-		}
-		if r.Method != op.method {
-			wrongMethod(w, r)
-			return
-		}
-		topic, err := url.PathUnescape(strings.TrimPrefix(rest, "/"))
-		if err != nil {
-			w.fail(invalid("topic", rest, "a percent-encoded topic"))
-			return
-		}
-		p.serve(w, r, op, topic)
-		return
 	}
-	if len(escaped) > 1 && path.Clean(escaped) != escaped || escaped == "" {
-		unknown(w)
-		return
+	return best
+}
+
+func (t *table) has(service string) bool { return slices.Contains(t.names, service) }
+
+// The services that have hosts of their own: devices that ask for their jobs, and those
+// that ask for credentials.
+const (
+	jobsService        = "iot-jobs-data"
+	credentialsService = "credentials"
+)
+
+// serviceOf returns the service a request is meant for: by its host, else by the scope
+// of its signature. It is "" where neither says so. Nobody has proved anything by it.
+func serviceOf(r *http.Request) string {
+	switch host := "." + strings.ToLower(r.Host); {
+	case strings.Contains(host, ".jobs.iot."):
+		return jobsService
+	case strings.Contains(host, ".credentials.iot."):
+		return credentialsService
 	}
-	if _, pattern := p.mux.Handler(r); pattern == "" {
-		p.known.ServeHTTP(w, r)
-		return
+	_, credential, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	if !ok {
+		credential = r.URL.Query().Get("X-Amz-Credential")
 	}
-	p.mux.ServeHTTP(w, r)
+	credential, _, _ = strings.Cut(credential, ",")
+	// key/date/region/service/aws4_request; SigV4A has no region.
+	scope := strings.Split(credential, "/")
+	if n := len(scope); n >= 4 {
+		return scope[n-2]
+	}
+	return ""
 }
 
 // crossOrigin does what browsers want for pages of other origins. It reports whether
 // that was all.
 func (p *plane) crossOrigin(w *answer, r *http.Request) (done bool) {
 	origin := r.Header.Get("Origin")
-	if origin == "" || p.ops["Publish"] == nil || len(p.api.cfg.AllowedOrigins) == 0 {
+	if origin == "" || len(p.api.cfg.AllowedOrigins) == 0 || !slices.ContainsFunc(p.tables, func(t *table) bool { return t.device }) {
 		return false
 	}
 	h := w.Header()
@@ -135,127 +216,8 @@ func (p *plane) crossOrigin(w *answer, r *http.Request) (done bool) {
 	}
 	h.Set("Access-Control-Allow-Methods", "GET,POST,DELETE,PUT,PATCH")
 	h.Set("Access-Control-Allow-Headers", "authorization,content-type,x-amz-date,x-amz-security-token,x-amz-user-agent,x-amz-content-sha256,amz-sdk-invocation-id,amz-sdk-request,"+
-		"x-amz-mqtt5-user-properties,x-amz-mqtt5-payload-format-indicator,x-amz-mqtt5-correlation-data")
+		"x-amz-mqtt5-user-properties,x-amz-mqtt5-payload-format-indicator,x-amz-mqtt5-correlation-data,x-amzn-principal")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 	return true
-}
-
-// serve runs an operation for somebody who may ask for it.
-func (p *plane) serve(w *answer, r *http.Request, op *operation, topic string) {
-	c := &call{API: p.api, answer: w, r: r, topic: topic}
-	if err := c.begin(op); err != nil {
-		w.fail(failureOf(err))
-		return
-	}
-	if err := op.handle(c); err != nil {
-		f := failureOf(err)
-		if f.status >= http.StatusInternalServerError {
-			p.api.cfg.Logger.Warn("api: operation failed", "operation", op.name, "err", err)
-		}
-		w.fail(f)
-	}
-}
-
-// A call is one request for an operation.
-type call struct {
-	*API
-	answer *answer
-	r      *http.Request
-	topic  string // of the operations whose path ends in one
-	id     *auth.Identity
-}
-
-// begin finds out who asks, and whether they may.
-func (c *call) begin(op *operation) error {
-	ctx := c.r.Context()
-	creds := credentials(c.r)
-	id, err := c.cfg.Authenticator.Authenticate(ctx, creds)
-	switch {
-	case err != nil && (errors.Is(err, auth.ErrBadCredentials) || errors.Is(err, auth.ErrNotAuthorized) || errors.Is(err, auth.ErrBanned) || errors.Is(err, auth.ErrBadMethod)):
-		return unauthorized
-	case err != nil || id == nil:
-		c.cfg.Logger.Warn("api: authentication failed", "remote", c.r.RemoteAddr, "err", err)
-		return failure{status: http.StatusServiceUnavailable, kind: "ServiceUnavailableException", message: "authentication is not possible at the moment"}
-	}
-	c.id = id
-	action, resource := auth.Action("iot:"+op.name), c.resource()
-	if op.allowed != nil {
-		action, resource = op.allowed(c)
-	}
-	return c.allow(action, resource)
-}
-
-// allow asks the authorizer about one action.
-func (c *call) allow(action auth.Action, resource string) error {
-	creds := credentials(c.r)
-	err := c.cfg.Authorizer.Authorize(c.r.Context(), c.id, &auth.Request{
-		Action: action, Resource: resource, Conn: auth.Conn{RemoteAddr: creds.RemoteAddr, Username: creds.Username},
-	})
-	if err == nil {
-		return nil
-	}
-	c.cfg.Logger.Debug("api: denied", "principal", c.id.Principal, "action", action, "resource", resource, "err", err)
-	if !errors.Is(err, auth.ErrDenied) {
-		c.cfg.Logger.Warn("api: authorizer failed", "action", action, "err", err)
-	}
-	if action == auth.DeleteConnection {
-		return failure{status: http.StatusForbidden, kind: "ForbiddenException", message: "not authorized to perform " + string(action)}
-	}
-	return failure{status: http.StatusUnauthorized, kind: "UnauthorizedException", message: "not authorized to perform " + string(action)}
-}
-
-// kinds are the path parameters that name a resource, with the type of the resource.
-var kinds = []struct{ param, kind string }{
-	{"thingName", "thing/"},
-	{"thingTypeName", "thingtype/"},
-	{"thingGroupName", "thinggroup/"},
-	{"billingGroupName", "billinggroup/"},
-	{"indexName", "index/"},
-}
-
-// resource is what a policy names: the resource's part of its ARN.
-func (c *call) resource() string {
-	for _, k := range kinds {
-		if v := c.r.PathValue(k.param); v != "" {
-			return k.kind + v
-		}
-	}
-	return "*"
-}
-
-func (c *call) path(name string) string { return c.r.PathValue(name) }
-
-// queryInt reads a number from the query, byDefault if it is absent.
-func (c *call) queryInt(name string, byDefault, low, high int) (int, error) {
-	v := c.r.URL.Query().Get(name)
-	if v == "" {
-		return byDefault, nil
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < low || n > high {
-		return 0, invalid(name, v, fmt.Sprintf("a number from %d to %d", low, high))
-	}
-	return n, nil
-}
-
-// queryBool reads true or false, in any case, from the query.
-func (c *call) queryBool(name string) (bool, error) {
-	v := c.r.URL.Query().Get(name)
-	switch strings.ToLower(v) {
-	case "":
-		return false, nil
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	}
-	return false, invalid(name, v, "true or false")
-}
-
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	t := hex.EncodeToString(b[:])
-	return t[:8] + "-" + t[8:12] + "-" + t[12:16] + "-" + t[16:20] + "-" + t[20:]
 }

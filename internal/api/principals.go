@@ -7,12 +7,20 @@ import (
 )
 
 var principalOperations = []operation{
-	{name: "AttachThingPrincipal", method: http.MethodPut, path: "/things/{thingName}/principals", handle: attachPrincipal},
-	{name: "DetachThingPrincipal", method: http.MethodDelete, path: "/things/{thingName}/principals", handle: detachPrincipal},
-	{name: "ListThingPrincipals", method: http.MethodGet, path: "/things/{thingName}/principals", handle: listThingPrincipals},
-	{name: "ListThingPrincipalsV2", method: http.MethodGet, path: "/things/{thingName}/principals-v2", handle: listThingPrincipalsV2},
-	{name: "ListPrincipalThings", method: http.MethodGet, path: "/principals/things", handle: listPrincipalThings},
-	{name: "ListPrincipalThingsV2", method: http.MethodGet, path: "/principals/things-v2", handle: listPrincipalThingsV2},
+	{name: "AttachThingPrincipal", method: http.MethodPut, path: "/things/{thingName}/principals", errors: usual("ResourceNotFound"), handle: attachPrincipal, on: thingAndPrincipal},
+	{name: "DetachThingPrincipal", method: http.MethodDelete, path: "/things/{thingName}/principals", errors: usual("ResourceNotFound"), handle: detachPrincipal, on: thingAndPrincipal},
+	{name: "ListThingPrincipals", method: http.MethodGet, path: "/things/{thingName}/principals", errors: usual("ResourceNotFound"), handle: listThingPrincipals},
+	{name: "ListThingPrincipalsV2", method: http.MethodGet, path: "/things/{thingName}/principals-v2", errors: usual("ResourceNotFound"), handle: listThingPrincipalsV2},
+	{name: "ListPrincipalThings", method: http.MethodGet, path: "/principals/things", errors: usual("ResourceNotFound"), handle: listPrincipalThings, on: ofPrincipal},
+	{name: "ListPrincipalThingsV2", method: http.MethodGet, path: "/principals/things-v2", errors: usual("ResourceNotFound"), handle: listPrincipalThingsV2, on: ofPrincipal},
+}
+
+func ofPrincipal(c *call) []string { return []string{whole(c.r.Header.Get("X-Amzn-Principal"))} }
+
+// thingAndPrincipal is what AWS documents, the certificate, and the thing too: who may do
+// it for one thing may not do it for all.
+func thingAndPrincipal(c *call) []string {
+	return append([]string{c.resource()}, arns(c.r.Header.Get("X-Amzn-Principal"))...)
 }
 
 // principal is whom the request is about.
@@ -23,7 +31,7 @@ func (c *call) principal() (string, error) {
 
 // principalType reads thingPrincipalType from the query.
 func (c *call) principalType() (registry.PrincipalType, error) {
-	t := registry.PrincipalType(c.r.URL.Query().Get("thingPrincipalType"))
+	t := registry.PrincipalType(c.query.Get("thingPrincipalType"))
 	switch t {
 	case "", registry.Exclusive, registry.NonExclusive:
 		return t, nil

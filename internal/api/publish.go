@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +15,8 @@ import (
 	"github.com/thinghub/thinghub/internal/topic"
 )
 
-// publishAllowed asks about the topic. Retaining is asked about in publish.
-func publishAllowed(c *call) (auth.Action, string) { return auth.Publish, c.topic }
+// theTopic is what is asked about; retaining is asked about in publish.
+func theTopic(c *call) []string { return []string{c.topic} }
 
 func publish(c *call) error {
 	m := &Message{Topic: c.topic, Principal: c.id.Principal}
@@ -40,11 +42,7 @@ func publish(c *call) error {
 	if err := c.mqtt5(m); err != nil {
 		return err
 	}
-	if m.Payload, err = c.read(c.cfg.MaxPublish); err != nil {
-		if f, ok := err.(failure); ok && f.status == http.StatusRequestEntityTooLarge { //nolint:errorlint // as read returns it
-			// Publish has no other code for it in the model.
-			return failure{status: http.StatusRequestEntityTooLarge, kind: "InvalidRequestException", message: f.message}
-		}
+	if m.Payload, err = c.read(); err != nil {
 		return err
 	}
 	if err := c.cfg.Gateway.Publish(c.r.Context(), m); err != nil {
@@ -55,7 +53,7 @@ func publish(c *call) error {
 
 // mqtt5 reads the properties that came in query and headers.
 func (c *call) mqtt5(m *Message) error {
-	q, h := c.r.URL.Query(), c.r.Header
+	q, h := c.query, c.r.Header
 	m.ContentType = q.Get("contentType")
 	if m.ResponseTopic = q.Get("responseTopic"); m.ResponseTopic != "" {
 		if err := topic.CheckName(m.ResponseTopic); err != nil {
@@ -112,8 +110,8 @@ func userProperties(v string) (user [][2]string, err error) {
 		return nil, err
 	}
 	for _, pair := range list {
-		for k, v := range pair {
-			switch v := v.(type) {
+		for _, k := range slices.Sorted(maps.Keys(pair)) {
+			switch v := pair[k].(type) {
 			case string:
 				user = append(user, [2]string{k, v})
 			case []any:

@@ -46,7 +46,7 @@ func listRetained(c *call) error {
 	if err != nil {
 		return err
 	}
-	token := c.r.URL.Query().Get("nextToken")
+	token := c.query.Get("nextToken")
 	after, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		return invalid("nextToken", token, "that of the page before")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -8,15 +9,24 @@ import (
 )
 
 var searchOperations = []operation{
-	{name: "GetIndexingConfiguration", method: http.MethodGet, path: "/indexing/config", handle: getIndexing},
-	{name: "UpdateIndexingConfiguration", method: http.MethodPost, path: "/indexing/config", handle: updateIndexing},
-	{name: "DescribeIndex", method: http.MethodGet, path: "/indices/{indexName}", handle: describeIndex},
-	{name: "ListIndices", method: http.MethodGet, path: "/indices", handle: listIndices},
-	{name: "SearchIndex", method: http.MethodPost, path: "/indices/search", handle: searchIndex},
-	{name: "GetStatistics", method: http.MethodPost, path: "/indices/statistics", handle: getStatistics},
-	{name: "GetPercentiles", method: http.MethodPost, path: "/indices/percentiles", handle: getPercentiles},
-	{name: "GetCardinality", method: http.MethodPost, path: "/indices/cardinality", handle: getCardinality},
-	{name: "GetBucketsAggregation", method: http.MethodPost, path: "/indices/buckets", handle: getBuckets},
+	{name: "GetIndexingConfiguration", method: http.MethodGet, path: "/indexing/config", errors: usual(), handle: getIndexing},
+	{name: "UpdateIndexingConfiguration", method: http.MethodPost, path: "/indexing/config", errors: usual(), handle: updateIndexing},
+	{name: "DescribeIndex", method: http.MethodGet, path: "/indices/{indexName}", errors: usual("ResourceNotFound"), handle: describeIndex},
+	{name: "ListIndices", method: http.MethodGet, path: "/indices", errors: usual(), handle: listIndices},
+	{name: "SearchIndex", method: http.MethodPost, path: "/indices/search", errors: usual("IndexNotReady", "InvalidQuery", "ResourceNotFound"), handle: searchIndex, on: ofBody[indexBody]},
+	{name: "GetStatistics", method: http.MethodPost, path: "/indices/statistics", errors: usual("IndexNotReady", "InvalidAggregation", "InvalidQuery", "ResourceNotFound"), handle: getStatistics, on: ofBody[indexBody]},
+	{name: "GetPercentiles", method: http.MethodPost, path: "/indices/percentiles", errors: usual("IndexNotReady", "InvalidAggregation", "InvalidQuery", "ResourceNotFound"), handle: getPercentiles, on: ofBody[indexBody]},
+	{name: "GetCardinality", method: http.MethodPost, path: "/indices/cardinality", errors: usual("IndexNotReady", "InvalidAggregation", "InvalidQuery", "ResourceNotFound"), handle: getCardinality, on: ofBody[indexBody]},
+	{name: "GetBucketsAggregation", method: http.MethodPost, path: "/indices/buckets", errors: usual("IndexNotReady", "InvalidAggregation", "InvalidQuery", "ResourceNotFound"), handle: getBuckets, on: ofBody[indexBody]},
+}
+
+// An indexBody names an index, that of the things if it names none.
+type indexBody struct {
+	Name string `json:"indexName"`
+}
+
+func (b indexBody) resources() []string {
+	return []string{"index/" + cmp.Or(b.Name, registry.IndexThings)}
 }
 
 type thingIndexing struct {
@@ -30,7 +40,8 @@ type thingIndexing struct {
 }
 
 type indexingFilter struct {
-	NamedShadowNames []string `json:"namedShadowNames,omitempty"`
+	NamedShadowNames []string               `json:"namedShadowNames,omitempty"`
+	GeoLocations     []registry.GeoLocation `json:"geoLocations,omitempty"`
 }
 
 type groupIndexing struct {
@@ -52,8 +63,8 @@ func getIndexing(c *call) error {
 	var out indexing
 	if t := cfg.Things; t != nil {
 		out.Things = &thingIndexing{off(t.Mode), off(t.Connectivity), off(t.DeviceDefender), off(t.NamedShadows), t.ManagedFields, t.CustomFields, nil}
-		if len(t.NamedShadowNames) > 0 {
-			out.Things.Filter = &indexingFilter{t.NamedShadowNames}
+		if len(t.NamedShadowNames)+len(t.GeoLocations) > 0 {
+			out.Things.Filter = &indexingFilter{t.NamedShadowNames, t.GeoLocations}
 		}
 	}
 	if g := cfg.Groups; g != nil {
@@ -82,7 +93,7 @@ func updateIndexing(c *call) error {
 		}
 		cfg.Things = &registry.ThingIndexing{Mode: t.Mode, Connectivity: t.Connectivity, DeviceDefender: t.Defender, NamedShadows: t.NamedShadows, CustomFields: t.Custom}
 		if t.Filter != nil {
-			cfg.Things.NamedShadowNames = t.Filter.NamedShadowNames
+			cfg.Things.NamedShadowNames, cfg.Things.GeoLocations = t.Filter.NamedShadowNames, t.Filter.GeoLocations
 		}
 	}
 	if g := in.Groups; g != nil {

@@ -8,20 +8,24 @@ import (
 )
 
 var thingOperations = []operation{
-	{name: "CreateThing", method: http.MethodPost, path: "/things/{thingName}", handle: createThing},
-	{name: "DescribeThing", method: http.MethodGet, path: "/things/{thingName}", handle: describeThing},
-	{name: "UpdateThing", method: http.MethodPatch, path: "/things/{thingName}", handle: updateThing},
-	{name: "DeleteThing", method: http.MethodDelete, path: "/things/{thingName}", handle: deleteThing},
-	{name: "ListThings", method: http.MethodGet, path: "/things", handle: listThings},
-	{name: "GetThingConnectivityData", method: http.MethodPost, path: "/things/{thingName}/connectivity-data", handle: getConnectivity},
+	{name: "CreateThing", method: http.MethodPost, path: "/things/{thingName}", errors: usual("ResourceAlreadyExists", "ResourceNotFound"), handle: createThing, on: withBody[newThing]},
+	{name: "DescribeThing", method: http.MethodGet, path: "/things/{thingName}", errors: usual("ResourceNotFound"), handle: describeThing},
+	{name: "UpdateThing", method: http.MethodPatch, path: "/things/{thingName}", errors: usual("ResourceNotFound", "VersionConflict"), handle: updateThing},
+	{name: "DeleteThing", method: http.MethodDelete, path: "/things/{thingName}", errors: usual("ResourceNotFound", "VersionConflict"), handle: deleteThing},
+	{name: "ListThings", method: http.MethodGet, path: "/things", errors: usual(), handle: listThings},
+	{name: "GetThingConnectivityData", method: http.MethodPost, path: "/things/{thingName}/connectivity-data", errors: usual("IndexNotReady", "ResourceNotFound"), handle: getConnectivity},
 }
 
+type newThing struct {
+	Type       string           `json:"thingTypeName"`
+	Attributes attributePayload `json:"attributePayload"`
+	Billing    string           `json:"billingGroupName"`
+}
+
+func (b newThing) resources() []string { return named("billinggroup/", b.Billing) }
+
 func createThing(c *call) error {
-	in, err := input[struct {
-		Type       string           `json:"thingTypeName"`
-		Attributes attributePayload `json:"attributePayload"`
-		Billing    string           `json:"billingGroupName"`
-	}](c)
+	in, err := input[newThing](c)
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func listThings(c *call) error {
 	if err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
+	q := c.query
 	things, next, err := c.cfg.Registry.ListThings(c.r.Context(), registry.ThingFilter{
 		Type: q.Get("thingTypeName"), AttributeName: q.Get("attributeName"), AttributeValue: q.Get("attributeValue"), PrefixValue: prefix,
 	}, p)

@@ -8,12 +8,12 @@ import (
 )
 
 var typeOperations = []operation{
-	{name: "CreateThingType", method: http.MethodPost, path: "/thing-types/{thingTypeName}", handle: createType},
-	{name: "DescribeThingType", method: http.MethodGet, path: "/thing-types/{thingTypeName}", handle: describeType},
-	{name: "UpdateThingType", method: http.MethodPatch, path: "/thing-types/{thingTypeName}", handle: updateType},
-	{name: "DeprecateThingType", method: http.MethodPost, path: "/thing-types/{thingTypeName}/deprecate", handle: deprecateType},
-	{name: "DeleteThingType", method: http.MethodDelete, path: "/thing-types/{thingTypeName}", handle: deleteType},
-	{name: "ListThingTypes", method: http.MethodGet, path: "/thing-types", handle: listTypes},
+	{name: "CreateThingType", method: http.MethodPost, path: "/thing-types/{thingTypeName}", errors: usual("ResourceAlreadyExists"), handle: createType},
+	{name: "DescribeThingType", method: http.MethodGet, path: "/thing-types/{thingTypeName}", errors: usual("ResourceNotFound"), handle: describeType},
+	{name: "UpdateThingType", method: http.MethodPatch, path: "/thing-types/{thingTypeName}", errors: usual("ResourceNotFound"), handle: updateType},
+	{name: "DeprecateThingType", method: http.MethodPost, path: "/thing-types/{thingTypeName}/deprecate", errors: usual("ResourceNotFound"), handle: deprecateType},
+	{name: "DeleteThingType", method: http.MethodDelete, path: "/thing-types/{thingTypeName}", errors: usual("ResourceNotFound"), handle: deleteType},
+	{name: "ListThingTypes", method: http.MethodGet, path: "/thing-types", errors: usual(), handle: listTypes},
 }
 
 type propagating struct {
@@ -143,7 +143,7 @@ func listTypes(c *call) error {
 	if err != nil {
 		return err
 	}
-	types, next, err := c.cfg.Registry.ListThingTypes(c.r.Context(), c.r.URL.Query().Get("thingTypeName"), p)
+	types, next, err := c.cfg.Registry.ListThingTypes(c.r.Context(), c.query.Get("thingTypeName"), p)
 	if err != nil {
 		return err
 	}

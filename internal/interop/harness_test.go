@@ -4,22 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,15 +109,28 @@ func (h *testHub) serveTLS(t *testing.T, cfg *tls.Config) (addr string) {
 	return h.serve(t, tls.NewListener(listen(t, "127.0.0.1:0"), cfg))
 }
 
-// serveHTTP adds an HTTP server for WebSockets, without TLS if cfg is nil.
+// serveHTTP adds an HTTP server for all the hub has, without TLS if cfg is nil.
 func (h *testHub) serveHTTP(t *testing.T, cfg *tls.Config) (addr string) {
+	t.Helper()
+	return h.serveHandler(t, cfg, h.Handler())
+}
+
+// serveHandler adds an HTTP server for one of the hub's handlers.
+func (h *testHub) serveHandler(t *testing.T, cfg *tls.Config, handler http.Handler) (addr string) {
 	t.Helper()
 	ln := listen(t, "127.0.0.1:0")
 	addr = ln.Addr().String()
 	if cfg != nil {
 		ln = tls.NewListener(ln, cfg)
 	}
-	srv := &http.Server{Handler: h.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	h.serveOn(t, ln, handler)
+	return addr
+}
+
+// serveOn adds an HTTP server with a listener.
+func (h *testHub) serveOn(t *testing.T, ln net.Listener, handler http.Handler) {
+	t.Helper()
+	srv := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
 	t.Cleanup(func() {
@@ -132,7 +138,6 @@ func (h *testHub) serveHTTP(t *testing.T, cfg *tls.Config) (addr string) {
 		require.NoError(t, srv.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
 	})
-	return addr
 }
 
 // endpoints returns the URL of the hub for each transport.
@@ -281,78 +286,6 @@ func (in inbox[M]) none(t *testing.T) {
 	}
 }
 
-// A pki is a certificate authority, a server certificate for localhost and the
-// certificate of the client "pump-1", in memory and as PEM files.
-type pki struct {
-	pool                      *x509.CertPool
-	server, client            tls.Certificate
-	caFile, certFile, keyFile string
-}
-
-func newPKI(t *testing.T) *pki {
-	t.Helper()
-	dir := t.TempDir()
-	p := &pki{
-		pool:   x509.NewCertPool(),
-		caFile: filepath.Join(dir, "ca.pem"), certFile: filepath.Join(dir, "pump-1.pem"), keyFile: filepath.Join(dir, "pump-1.key"),
-	}
-	now := time.Now()
-	serial := int64(0)
-	var ca *x509.Certificate
-	var caKey *ecdsa.PrivateKey
-	issue := func(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		require.NoError(t, err)
-		serial++
-		c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(serial), now.Add(-time.Hour), now.Add(time.Hour)
-		parent, signer := ca, caKey
-		if parent == nil {
-			parent, signer = c, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-		require.NoError(t, err)
-		c, err = x509.ParseCertificate(der)
-		require.NoError(t, err)
-		return c, key
-	}
-	ca, caKey = issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "interop CA"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	})
-	server, serverKey := issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	client, clientKey := issue(&x509.Certificate{
-		Subject:  pkix.Name{CommonName: "pump-1"},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	p.pool.AddCert(ca)
-	p.server = tls.Certificate{Certificate: [][]byte{server.Raw}, PrivateKey: serverKey}
-	p.client = tls.Certificate{Certificate: [][]byte{client.Raw}, PrivateKey: clientKey}
-	write := func(file, kind string, der []byte) {
-		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(clientKey)
-	require.NoError(t, err)
-	write(p.caFile, "CERTIFICATE", ca.Raw)
-	write(p.certFile, "CERTIFICATE", client.Raw)
-	write(p.keyFile, "PRIVATE KEY", keyDER)
-	return p
-}
-
-// alpn are the protocol names MQTT clients offer: the registered one, and the one
-// AWS devices are configured with.
-var alpn = []string{"mqtt", "x-amzn-mqtt-ca", "http/1.1"}
-
-func (p *pki) serverConfig(clients tls.ClientAuthType) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{p.server}, ClientAuth: clients, ClientCAs: p.pool, NextProtos: alpn}
-}
-
-func (p *pki) clientConfig(certs ...tls.Certificate) *tls.Config {
-	return &tls.Config{RootCAs: p.pool, Certificates: certs}
-}
-
 // byCertificate makes the common name of a client's certificate its principal.
 type byCertificate struct{}
 
@@ -394,7 +327,7 @@ func (exceptSecret) Authorize(_ context.Context, _ *auth.Identity, r *auth.Reque
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	if err != nil {
+	if err != nil && !strings.Contains(name, "/") {
 		path, err = exec.LookPath("/usr/sbin/" + name)
 	}
 	require.NoError(t, err, "install it with: make test (or scripts/testdeps.sh)")
@@ -404,9 +337,16 @@ func program(t *testing.T, name string) string {
 // run runs a program to its end and returns what it printed and its exit code.
 func run(t *testing.T, name string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runWith(t, nil, name, args...)
+}
+
+// runWith is run with variables added to the environment.
+func runWith(t *testing.T, env []string, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t, name), args...)
+	cmd.Env = append(cmd.Environ(), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -430,10 +370,17 @@ type process struct {
 // begin starts a program; it is killed at the end of the test if it still runs.
 func begin(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return beginWith(t, nil, name, args...)
+}
+
+// beginWith is begin with variables added to the environment.
+func beginWith(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{
 		cmd: exec.Command(program(t, name), args...), lines: newInbox[string](),
 		exited: make(chan struct{}), errors: &safeBuffer{},
 	}
+	p.cmd.Env = append(p.cmd.Environ(), env...)
 	p.cmd.Stderr = p.errors
 	var err error
 	p.stdin, err = p.cmd.StdinPipe()
@@ -466,6 +413,31 @@ func begin(t *testing.T, name string, args ...string) *process {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
+}
+
+// says yields what a process writes until it ends. It may take its time, as long as it goes
+// on.
+func (p *process) says(t *testing.T) iter.Seq[string] {
+	t.Helper()
+	return func(yield func(string) bool) {
+		for {
+			select {
+			case line := <-p.lines.c:
+				if !yield(line) {
+					return
+				}
+			case <-p.exited:
+				for len(p.lines.c) > 0 {
+					if !yield(<-p.lines.c) {
+						return
+					}
+				}
+				return
+			case <-time.After(patience):
+				require.FailNow(t, "the process says nothing", "%q", p.cmd.Args)
+			}
+		}
+	}
 }
 
 // wait returns the exit code of a process that ends by itself.

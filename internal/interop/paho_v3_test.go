@@ -126,7 +126,10 @@ func TestPahoV3Transports(t *testing.T) {
 				m := host.next(t)
 				require.Equal(t, fmt.Sprint("up ", qos), string(m.Payload))
 				require.Equal(t, broker.QoS(qos), m.QoS)
-				require.Equal(t, broker.Origin{Source: broker.FromClient, ClientID: "c-" + name, Principal: "anonymous"}, m.Origin)
+				require.NotNil(t, m.Origin.RemoteAddr)
+				require.Equal(t, broker.Origin{
+					Source: broker.FromClient, ClientID: "c-" + name, Principal: "anonymous", RemoteAddr: m.Origin.RemoteAddr,
+				}, m.Origin)
 			}
 			// From host to client, and from client to client: the lower QoS counts.
 			for granted := range byte(3) {

@@ -11,13 +11,14 @@ import (
 // copied.
 //
 // All methods may be called concurrently, also from within a yield function.
-// Get and Match take no lock; the others wait for each other.
+// Get, Match and Search take no lock; the others wait for each other.
 type Names[V any] struct {
 	exact table[nameNode[V]] // nodes that have a value, by the whole name
 	nodes table[nameNode[V]] // all nodes, by parent and level
 	root  nameNode[V]
 	names atomic.Int64
-	mu    sync.Mutex // held by writers
+	mu    sync.Mutex // held by writers, and for order
+	order sorted     // the names
 }
 
 // nameNode stands for the first levels of names. Its siblings are a list, for
@@ -40,8 +41,8 @@ type nameNode[V any] struct {
 // Put sets the value of name and returns the one it replaces, or nil. A nil v
 // is the same as Delete.
 //
-// The name should be valid (see CheckName). Names keeps the string, so it must
-// not alias a buffer that will change.
+// The name should be valid (see CheckName). It is copied the first time: a name
+// outlives the message it came with, whose memory it must not hold.
 func (n *Names[V]) Put(name string, v *V) (old *V) {
 	if v == nil {
 		return n.Delete(name)
@@ -51,12 +52,14 @@ func (n *Names[V]) Put(name string, v *V) (old *V) {
 	if d := n.find(name); d != nil {
 		return d.value.Swap(v)
 	}
+	name = strings.Clone(name)
 	d := n.grow(name)
 	if d.name != name {
 		d.name = name
 	}
 	d.value.Store(v)
 	n.exact.insert(textTag(name), d)
+	n.order.insert(d.name)
 	n.names.Add(1)
 	return nil
 }
@@ -256,8 +259,35 @@ func (n *Names[V]) grow(name string) *nameNode[V] {
 func (n *Names[V]) drop(d *nameNode[V]) {
 	d.value.Store(nil)
 	n.exact.remove(textTag(d.name), d)
+	n.order.remove(d.name)
 	n.names.Add(-1)
 	n.prune(d)
+}
+
+// afterBatch is how many names After copies while it holds the lock: few at first,
+// because the caller may want no more.
+const afterBatch = 32
+
+// After calls yield for each name that comes after the given one, in ascending order
+// of their bytes, until yield returns false; "" comes before all. A name that is there
+// throughout is never missed and never doubled, whatever else changes; one that comes
+// or goes meanwhile may be met or not.
+func (n *Names[V]) After(name string, yield func(name string, v *V) bool) {
+	var names []string
+	for size := afterBatch; ; size = 8 * afterBatch {
+		n.mu.Lock()
+		names = n.order.after(names[:0], name, size)
+		n.mu.Unlock()
+		for _, name := range names {
+			if v := n.Get(name); v != nil && !yield(name, v) {
+				return
+			}
+		}
+		if len(names) < size {
+			return
+		}
+		name = names[size-1]
+	}
 }
 
 // prune takes d out if it has neither value nor children, then its parent, and

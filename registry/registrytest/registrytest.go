@@ -12,7 +12,8 @@ import (
 
 // TestRegistry checks that what open returns keeps the promises of the
 // [registry.Registry] interface. Every call of open must return an empty store; what
-// must be closed is closed with t.Cleanup. It is worth running with -race.
+// must be closed is closed with t.Cleanup. It is worth running with -race. A table of
+// things that is a [registry.ThingFinder] is checked as one.
 func TestRegistry(t *testing.T, open func(t *testing.T) registry.Registry) {
 	t.Run("things", func(t *testing.T) {
 		testTable(t, open, registry.Registry.Things, func(name string, version int64) registry.Thing {
@@ -27,6 +28,7 @@ func TestRegistry(t *testing.T, open func(t *testing.T) registry.Registry) {
 			return registry.Thing{Name: name, Version: version}
 		})
 	})
+	t.Run("things by attribute", func(t *testing.T) { testFinder(t, open) })
 	created := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 	t.Run("types", func(t *testing.T) {
 		testTable(t, open, registry.Registry.Types, func(name string, version int64) registry.Type {
@@ -48,6 +50,14 @@ func TestRegistry(t *testing.T, open func(t *testing.T) registry.Registry) {
 	t.Run("billing groups", func(t *testing.T) {
 		testTable(t, open, registry.Registry.BillingGroups, func(name string, version int64) registry.BillingGroup {
 			return registry.BillingGroup{Name: name, ID: "id", Description: "d", Created: created, Version: version}
+		})
+	})
+	t.Run("fleet metrics", func(t *testing.T) {
+		testTable(t, open, registry.Registry.FleetMetrics, func(name string, version int64) registry.FleetMetric {
+			return registry.FleetMetric{
+				Name: name, Description: "d", Index: "AWS_Things", Query: "*", QueryVersion: "v", Field: "f", Aggregation: registry.MetricPercentiles,
+				Values: []string{"50", "p99"}, Period: time.Hour, Unit: "Count", Created: created, Modified: created.Add(time.Hour), Version: version,
+			}
 		})
 	})
 	t.Run("tags", func(t *testing.T) {

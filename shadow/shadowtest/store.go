@@ -15,9 +15,13 @@ import (
 	"github.com/thinghub/thinghub/shadow"
 )
 
-// TestStore checks a [shadow.Store] against its contract. open returns an empty
-// store; what it opens, it closes with t.Cleanup.
+// TestStore checks a [shadow.Store] against its contract, and a store that is a
+// [shadow.Historian] against that one too. open returns an empty store; what it opens, it
+// closes with t.Cleanup.
 func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
+	if _, ok := open(t).(shadow.Historian); ok {
+		testHistorian(t, func(t *testing.T) shadow.Historian { return open(t).(shadow.Historian) })
+	}
 	pump := shadow.Key{Thing: "pump-1"}
 	t.Run("an empty store has nothing", func(t *testing.T) {
 		s := open(t)
@@ -170,6 +174,23 @@ func TestStore(t *testing.T, open func(t *testing.T) shadow.Store) {
 			}
 		}
 		require.Equal(t, sorted[:2], first)
+	})
+	t.Run("may be asked while it lists", func(t *testing.T) {
+		s := open(t)
+		for _, name := range []string{"a", "b"} {
+			require.NoError(t, s.Save(t.Context(), shadow.Key{Thing: "pump-1", Name: name}, document(1)))
+		}
+		for k, err := range s.All(t.Context()) {
+			require.NoError(t, err)
+			requireDocument(t, s, k, document(1))
+			require.NoError(t, s.Save(t.Context(), k, document(2)))
+		}
+		for name, err := range s.Names(t.Context(), "pump-1", "") {
+			require.NoError(t, err)
+			k := shadow.Key{Thing: "pump-1", Name: name}
+			requireDocument(t, s, k, document(2))
+			require.NoError(t, s.Delete(t.Context(), k, 2, soon()))
+		}
 	})
 	t.Run("one of many writers wins each version", func(t *testing.T) {
 		s := open(t)

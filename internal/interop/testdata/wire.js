@@ -3,9 +3,10 @@
 // command a line on stdin, a JSON event a line on stdout. Binary data is base64.
 const readline = require('node:readline')
 
-// Buffers and typed arrays become base64, whatever object they are in.
+// Buffers and typed arrays become base64 and dates seconds, whatever object they are in.
 function plain (value) {
   if (value === null || typeof value !== 'object') return value
+  if (value instanceof Date) return value.getTime() / 1000
   if (value.byteLength === 0) return '' // aws-crt makes it a detached buffer
   if (value instanceof ArrayBuffer) return Buffer.from(value).toString('base64')
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')

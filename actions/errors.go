@@ -1,0 +1,77 @@
+package actions
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrPermanent is in the chain of errors that must not be retried. Mark one with
+// [Permanent].
+var ErrPermanent = errors.New("actions: not to be retried")
+
+// ErrNoHost is what an action that needs a hub returns when it has none: it was called
+// without being part of a rule, or the hub does not have what it needs.
+var ErrNoHost = errors.New("actions: the hub does not provide what the action needs")
+
+// Permanent marks an error: trying again would not help. The text stays the same; nil
+// stays nil.
+func Permanent(err error) error {
+	if err == nil || errors.Is(err, ErrPermanent) {
+		return err
+	}
+	return &permanent{err}
+}
+
+type permanent struct{ err error }
+
+func (p *permanent) Error() string        { return p.err.Error() }
+func (p *permanent) Unwrap() error        { return p.err }
+func (p *permanent) Is(target error) bool { return target == ErrPermanent }
+
+// A FieldError says which parameter of an action is wrong.
+type FieldError struct {
+	// Field is the path in the action's JSON, such as "headers[2].key".
+	Field string
+	// Value is what stands there, shortened and quoted; empty if the field is absent.
+	Value string
+	// Want is what was expected.
+	Want string
+}
+
+// Error is one sentence for people.
+func (e *FieldError) Error() string {
+	if e.Value == "" {
+		return e.Field + " is missing, expected " + e.Want
+	}
+	return e.Field + " is " + e.Value + ", expected " + e.Want
+}
+
+// wrong makes the error of a field with a text. An empty text counts as absent.
+func wrong(field, value, want string) error {
+	if value != "" {
+		value = shown(value)
+	}
+	return &FieldError{Field: field, Value: value, Want: want}
+}
+
+// maxShown bounds what an error repeats of text that may come from a device.
+const maxShown = 80
+
+func shown(s string) string {
+	if len(s) <= maxShown {
+		return strconv.Quote(s)
+	}
+	cut := maxShown
+	for cut > maxShown-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut]) + "..."
+}
+
+// static returns the part of a text before its first template, and whether that is all.
+func static(text string) (string, bool) {
+	before, _, found := strings.Cut(text, "${")
+	return before, !found
+}
