@@ -3,10 +3,12 @@ package interop_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -98,8 +100,20 @@ func TestAWSDevices(t *testing.T) {
 				}, d.messages.next(t).Properties)
 			}
 			d.do(t, "end", nil)
-			require.NoError(t, h.seen.await(t, "disconnected", "device", 1).cause)
+			requireEnded(t, h.seen.await(t, "disconnected", "device", 1).cause)
 		})
+	}
+}
+
+// requireEnded says that a device of an SDK ended its connection. The common runtime
+// beneath SDK v2 sends DISCONNECT and closes its socket at once. It leaves Nagle's
+// algorithm on, which may still hold the packet back then, and if there is something that
+// it has not read, such as an acknowledgement, closing becomes a reset that discards it:
+// then no server can have seen the DISCONNECT.
+func requireEnded(t *testing.T, cause error) {
+	t.Helper()
+	if !errors.Is(cause, syscall.ECONNRESET) {
+		require.NoError(t, cause)
 	}
 }
 

@@ -91,7 +91,7 @@ func TestAWSShadows(t *testing.T) {
 				shadowRoundTrip(t, h, d, name, kind != "v1")
 			}
 			d.do(t, "end", nil)
-			require.NoError(t, h.seen.await(t, "disconnected", "device", 1).cause)
+			requireEnded(t, h.seen.await(t, "disconnected", "device", 1).cause)
 		})
 	}
 }
