@@ -21,7 +21,7 @@ import (
 // runtime.Goexit.
 //
 // An action may have abilities; the engine looks which of these it implements when a
-// rule is put: [Batcher], [Checker], [Hosted], [Named], [Retrier], [Templated].
+// rule is put: [Batcher], [Checker], [Hosted], [Named], [Retrier], [Sinked], [Templated].
 type Action interface {
 	Do(ctx context.Context, ev Event) error
 }
@@ -116,10 +116,18 @@ type Batch struct {
 	// Open is how long the first event waits for others. 0: it takes those along that
 	// wait already.
 	Open time.Duration
-	// AcrossTopics says that a batch may hold messages of several topics.
+	// AcrossTopics says that a batch may hold messages of several topics. All topics of a
+	// rule are in one lane then, unless Parallel is set.
 	AcrossTopics bool
-	// Key, if it is set, keeps events with different keys apart.
+	// Parallel lets each of the rule's lanes make its own batches of the topics that it
+	// has, if AcrossTopics is set: smaller batches, several at once.
+	Parallel bool
+	// Key, if it is set, keeps events with different keys apart: a batch has one key.
 	Key func(ev Event) string
+	// Distinct, if it is set, keeps events with the same key apart: a batch has each key
+	// once. For a far end that may take one event of a batch and refuse an earlier one:
+	// that comes again, and must not come after a later one of its key.
+	Distinct func(ev Event) string
 }
 
 // A Templated action has texts with substitution templates, ${...}. They are compiled
