@@ -1,0 +1,78 @@
+//go:build unix
+
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+)
+
+// Moto returns the URL of a moto_server, which plays many AWS services, for all tests of
+// a binary. Any credentials do. Functions of Lambda are not run; an invocation is answered
+// with what it sends.
+func Moto(tb testing.TB) string {
+	tb.Helper()
+	return Shared(tb, "moto", func() (string, func(), error) {
+		port, err := Port()
+		if err != nil {
+			return "", nil, err
+		}
+		url := "http://" + Addr(port)
+		s, err := Run(Program{
+			Name: besideThis("moto_server"),
+			Args: []string{"-H", "127.0.0.1", "-p", strconv.Itoa(port)},
+			// What moto does by itself in the name of some service needs credentials.
+			Env: []string{
+				"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=eu-central-1", "AWS_EC2_METADATA_DISABLED=true",
+			},
+			Ready: Answers(url + "/moto-api/"),
+		})
+		if err != nil {
+			return "", nil, err
+		}
+		if err := configureMoto(url); err != nil {
+			s.Kill()
+			return "", nil, err
+		}
+		return url, s.Kill, nil
+	})
+}
+
+// configureMoto lets it do without containers.
+func configureMoto(url string) error {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url+"/moto-api/config", bytes.NewReader([]byte(`{"lambda":{"use_docker":false},"batch":{"use_docker":false}}`)))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("configure moto_server: %s", resp.Status)
+	}
+	return nil
+}
+
+// besideThis returns the path of a program in the .venv beside this file, or its name if
+// it is not there.
+func besideThis(name string) string {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return name
+	}
+	path := filepath.Join(filepath.Dir(file), ".venv", "bin", name)
+	if _, err := os.Stat(path); err != nil {
+		return name
+	}
+	return path
+}
