@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -63,6 +64,9 @@ type SinkConfig struct {
 	// Probe, if it is set, asks the far end whether it works, instead of risking an
 	// event: it is called after a pause, with a deadline of 10 seconds.
 	Probe func(ctx context.Context) error
+	// Logger is told when the sink goes down and when it works again. Default
+	// slog.Default().
+	Logger *slog.Logger
 }
 
 // SinkHealth says how a sink is.
@@ -104,6 +108,9 @@ func NewSink(cfg SinkConfig) *Sink {
 		cfg.MaxPause = 15 * time.Second
 	}
 	cfg.MaxPause = max(cfg.MaxPause, cfg.Pause)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
 	return &Sink{cfg: cfg, health: SinkHealth{Kind: cfg.Kind, Name: cfg.Name}}
 }
 
@@ -253,7 +260,9 @@ func (s *Sink) failed(err error) { s.health.Err, s.health.ErrAt = err, time.Now(
 func (s *Sink) up() {
 	s.row, s.pauses = 0, 0
 	if s.health.Down {
-		s.health.Down, s.health.Since = false, time.Now()
+		now := time.Now()
+		s.cfg.Logger.Info("actions: a sink works again", "kind", s.cfg.Kind, "sink", s.cfg.Name, "after", now.Sub(s.health.Since).Round(time.Millisecond))
+		s.health.Down, s.health.Since = false, now
 		s.tell()
 	}
 }
@@ -265,6 +274,7 @@ func (s *Sink) rest() {
 	case !s.health.Down:
 		s.health.Down, s.health.Since = true, now
 		s.health.Downs++
+		s.cfg.Logger.Warn("actions: a sink is down", "kind", s.cfg.Kind, "sink", s.cfg.Name, "err", s.health.Err)
 	case now.Before(s.next):
 		return
 	}

@@ -37,15 +37,19 @@ func (sub *submission) crush(rev *revision, c crush, size int64) {
 	} else {
 		s.warnOnce(r, warnFull, "rules: a message is dropped because too many wait for the rule's actions", "topic", strings.Clone(sub.m.Topic), "queued", c.messages)
 	}
-	if sub.m.QoS > 0 && rev.onError != nil {
+	if rev.onError != nil {
 		sub.spill(rev, c, size)
 	}
 }
 
-// spill sends a message to the error action because the queue is full.
+// spill sends a message to the error action because the queue is full. Messages of QoS 0
+// leave half of the room for others.
 func (sub *submission) spill(rev *revision, c crush, size int64) {
-	r := rev.rule
-	if r.spilled.Add(1) > int64(rev.delivery.Queue) || !sub.s.enter(r) {
+	r, room := rev.rule, int64(rev.delivery.Queue)
+	if sub.m.QoS == 0 {
+		room = (room + 1) / 2
+	}
+	if r.spilled.Add(1) > room || !sub.s.enter(r) {
 		sub.s.unspill(r)
 		return
 	}
@@ -61,8 +65,11 @@ func (sub *submission) spill(rev *revision, c crush, size int64) {
 
 // release gives back the place of an item in the queue, and the item.
 func (s *Service) release(it *item) {
-	r, size, spill := it.rev.rule, it.size, it.spill
+	r, size, spill, restored := it.rev.rule, it.size, it.spill, it.restored
 	it.discard()
+	if restored {
+		s.unrestored()
+	}
 	if !spill {
 		s.vacate(r, 1, size)
 		return

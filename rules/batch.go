@@ -2,7 +2,9 @@ package rules
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/thinghub/thinghub/actions"
@@ -50,14 +52,17 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 	mine := l.mine.list
 	first := &mine[l.next]
 	b := &first.step.batch
-	key, bytes := "", 0
+	key, bytes, seen := "", 0, map[string]bool(nil)
+	if b.Distinct != nil {
+		seen = map[string]bool{}
+	}
 	for i := l.next; i < min(len(mine), l.next+mostScanned); i++ {
 		j := &mine[i]
 		if j.step != first.step || j.extras != nil && j.failed != nil || !b.AcrossTopics && j.it.topic() != first.it.topic() {
 			continue
 		}
 		if b.Key != nil {
-			of, ok := s.keyOf(ctx, l, j)
+			of, ok := s.keyOf(ctx, l, j, b.Key)
 			switch {
 			case ctx.Err() != nil || !ok && i == l.next:
 				return nil, true
@@ -66,6 +71,16 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 			case !ok || of != key:
 				continue
 			}
+		}
+		if b.Distinct != nil {
+			of, ok := s.keyOf(ctx, l, j, b.Distinct)
+			switch {
+			case ctx.Err() != nil || !ok && i == l.next:
+				return nil, true
+			case !ok || seen[of]:
+				continue
+			}
+			seen[of] = true
 		}
 		bytes += len(j.it.output())
 		if b.Bytes > 0 && bytes > b.Bytes && len(picked) > 0 {
@@ -81,12 +96,12 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 
 // keyOf asks for the key of a job, which may depend on texts that wait to be rendered. It
 // reports false if there is none; then the job has failed, unless ctx ended.
-func (s *Service) keyOf(ctx context.Context, l *lane, j *job) (key string, ok bool) {
+func (s *Service) keyOf(ctx context.Context, l *lane, j *job, ask func(actions.Event) string) (key string, ok bool) {
 	j.own()
 	l.asking = j // until this returns, which it does not if that code ends the goroutine
 	if s.renderRest(ctx, l, j) && j.failed == nil {
 		j.failed = safely(func() error {
-			key = j.step.batch.Key(j.event(&l.message))
+			key = ask(j.event(&l.message))
 			return nil
 		})
 		ok = j.failed == nil
@@ -117,7 +132,7 @@ func (l *lane) move(picked []int) {
 // it was done.
 func (s *Service) workBatch(ctx context.Context, l *lane) bool {
 	for len(l.batch) > 0 {
-		if !s.renderBatch(ctx, l) {
+		if !s.renderBatch(ctx, l) || len(l.batch) > 0 && !s.awaitSinkOfBatch(ctx, l) {
 			return false
 		}
 		if len(l.batch) == 0 {
@@ -136,12 +151,12 @@ func (s *Service) workBatch(ctx context.Context, l *lane) bool {
 		}
 		evs := l.events
 		var errs []error
-		err := s.call(ctx, st, hops, func(ctx context.Context) error {
+		err := s.call(ctx, st, hops, func(ctx context.Context) (verdict, error) {
 			errs = st.batcher.DoBatch(ctx, evs)
 			if errs != nil && len(errs) != len(evs) {
-				return actions.Permanent(fmt.Errorf("DoBatch returned %d errors for %d events", len(errs), len(evs)))
+				return verdictOn(actions.Permanent(fmt.Errorf("DoBatch returned %d errors for %d events", len(errs), len(evs))))
 			}
-			return nil
+			return verdictOnBatch(len(evs), errs), nil
 		})
 		clear(evs)
 		l.events = evs[:0]
@@ -175,6 +190,49 @@ func (s *Service) workBatch(ctx context.Context, l *lane) bool {
 		}
 	}
 	l.reportFailed(s)
+	return true
+}
+
+// verdictOnBatch is that of a call for n events with these errors, nil if all is well. It
+// is an error if the sink took none, and one that is not permanent if there is one.
+func verdictOnBatch(n int, errs []error) verdict {
+	v := verdict{taken: n}
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		v.taken--
+		if v.err == nil || errors.Is(v.err, actions.ErrPermanent) {
+			v.err = err
+		}
+	}
+	if v.taken > 0 {
+		v.err = nil
+	}
+	return v
+}
+
+// awaitSinkOfBatch waits until the sink of the lane's batch, if it has one, is up. It
+// reports false if ctx ended first. What gets too old meanwhile leaves the batch.
+func (s *Service) awaitSinkOfBatch(ctx context.Context, l *lane) bool {
+	for len(l.batch) > 0 {
+		oldest := 0
+		for i := range l.batch {
+			if s.ageOf(&l.batch[i]) > s.ageOf(&l.batch[oldest]) {
+				oldest = i
+			}
+		}
+		j := &l.batch[oldest]
+		if !s.awaitSink(ctx, j) {
+			return false
+		}
+		if j.failed == nil {
+			return true
+		}
+		s.gaveUp(j, j.failed)
+		l.failed = append(l.failed, &failedJob{*j, j.failed})
+		l.batch = slices.Delete(l.batch, oldest, oldest+1)
+	}
 	return true
 }
 

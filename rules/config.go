@@ -19,6 +19,17 @@ type Scope = arn.Scope
 // Config configures a [Service]. The zero value works: rules in memory, functions and
 // nothing else as actions.
 type Config struct {
+	// Backlog is where a service that is shut down keeps what it has accepted and not
+	// done, for instance because a sink is down; the next service goes on with it, as
+	// soon as it has the rule. A durable store makes that safe against restarts; it may be
+	// the one of Store. Of a rule that has changed meanwhile the actions that are no longer
+	// there count as failed. What a process that is killed had in memory is lost. Nil: it
+	// is dropped, and counted.
+	Backlog Store
+	// DeadLetters gets the reports of rules without an error action, and those that a
+	// rule's error action failed to take: what is lost otherwise. Its payload is that of
+	// an error action; Event.Rule says whose it is. Nil: they are counted and logged.
+	DeadLetters actions.Action
 	// Delivery is for rules that do not say otherwise.
 	Delivery Delivery
 	// ExprMemory bounds what one evaluation of an expression, of [Expr] or of expr('...')

@@ -27,9 +27,17 @@
 //
 // # When too much waits
 //
-// A rule's queue is bounded in messages and bytes ([Delivery]). Beyond it a message of
-// QoS 0 is dropped and counted. There is a reserve for QoS 1 and 2; beyond that too, such
-// a message goes to the rule's error action. Nothing of it survives the process.
+// A rule's queue is bounded in messages and bytes ([Delivery]), with a reserve for QoS 1
+// and 2. A message that finds no room is dropped: counted, and reported to the rule's error
+// action, as long as not too many wait for that too. What a service has when it is shut
+// down can be kept for the next one: [Config].Backlog.
+//
+// # Sinks
+//
+// An action that writes to a database, a broker or a service has an [actions.Sink], which
+// it may share with others. While that is down nothing is tried, and events wait, in their
+// order, until they are an hour old ([actions.SinkRetry]). [Service.Sinks] tells how the
+// sinks are.
 //
 // # Error actions
 //

@@ -14,15 +14,16 @@ import (
 // very many, so a small message is packed: an actions.Message is made of it when an
 // action is called. A large one is whole, and shared by all rules that it passed.
 type item struct {
-	rev     *revision
-	chunk   *chunk        // whose item it is; nil if the message is whole
-	whole   *whole        // nil if the message is packed
-	trouble *trouble      // what went wrong, nil while all is well; guarded by rule.noting until all actions are done
-	taken   time.Duration // when the message was taken in, since Service.began; 0: at its time
-	size    int64
-	left    atomic.Int32 // actions that are not done
-	spill   bool         // counted in rule.spilled instead of rule.queued
-	packed  packed
+	rev      *revision
+	chunk    *chunk        // whose item it is; nil if the message is whole
+	whole    *whole        // nil if the message is packed
+	trouble  *trouble      // what went wrong, nil while all is well; guarded by rule.noting until all actions are done
+	taken    time.Duration // when the message was taken in, since Service.began; 0: at its time
+	size     int64
+	left     atomic.Int32 // actions that are not done
+	spill    bool         // counted in rule.spilled instead of rule.queued
+	restored bool         // counted in Service.restored
+	packed   packed
 }
 
 // A whole is a message and what a statement made of it.
@@ -103,7 +104,7 @@ func (t *track) pack(m *actions.Message, output []byte) *item {
 		t.chunk = openChunk()
 		it = t.chunk.take(n)
 	}
-	it.whole, it.trouble, it.spill = nil, nil, false
+	it.whole, it.trouble, it.spill, it.restored = nil, nil, false, false
 	p, c := &it.packed, t.chunk
 	p.time, p.ip, p.trace = m.Time, m.SourceIP, m.TraceID
 	p.qos, p.hops, p.from, p.format = m.QoS, m.Hops, m.Protocol, m.PayloadFormat
@@ -159,6 +160,14 @@ func (it *item) topic() string {
 		return it.whole.msg.Topic
 	}
 	return it.text(packedTopic)
+}
+
+// client returns the client of the message.
+func (it *item) client() string {
+	if it.whole != nil {
+		return it.whole.msg.ClientID
+	}
+	return it.text(packedClient)
 }
 
 // time returns the time of the message.
@@ -231,7 +240,7 @@ func (it *item) apart() *item {
 	if it.chunk == nil {
 		return it
 	}
-	c := &item{rev: it.rev, size: it.size, taken: it.taken, spill: it.spill, trouble: it.trouble}
+	c := &item{rev: it.rev, size: it.size, taken: it.taken, spill: it.spill, trouble: it.trouble} // one of a chunk is not restored
 	c.whole = &whole{msg: it.message(&actions.Message{}).Clone()}
 	it.discard()
 	return c

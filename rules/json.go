@@ -33,6 +33,7 @@ type deliveryJSON struct {
 	Reserve      int   `json:"reserve,omitempty"`
 	QueueBytes   int   `json:"queueBytes,omitempty"`
 	Lanes        int   `json:"lanes,omitempty"`
+	Order        Order `json:"order,omitempty"`
 	Tries        int   `json:"tries,omitempty"`
 	BackoffMs    int64 `json:"backoffMs,omitempty"`
 	MaxBackoffMs int64 `json:"maxBackoffMs,omitempty"`
@@ -42,7 +43,7 @@ type deliveryJSON struct {
 
 // DecodeRule makes a rule of JSON: the topicRulePayload of AWS, which may have a member
 // "expr", {"filter","where","select"}, instead of "sql", and a member "delivery",
-// {"queue","reserve","queueBytes","lanes","tries","backoffMs","maxBackoffMs","maxAgeMs",
+// {"queue","reserve","queueBytes","lanes","order","tries","backoffMs","maxBackoffMs","maxAgeMs",
 // "timeoutMs"}. It is strict, but null counts as absent: the error, ErrInvalid, names the
 // member that is wrong. The rule is checked as a whole when it is put.
 func (s *Service) DecodeRule(name string, data []byte) (Rule, error) {
@@ -115,6 +116,7 @@ func decodeDelivery(o *actions.Object) Delivery {
 	}
 	return Delivery{
 		Queue: o.Int("queue", 0, maxQueue), Reserve: o.Int("reserve", -1, maxQueue), QueueBytes: o.Int("queueBytes", 0, maxQueueBytes), Lanes: o.Int("lanes", 0, maxLanes),
+		Order: Order(o.Enum("order", string(OrderByTopic), string(OrderByClient))),
 		Retry: actions.Retry{
 			Tries: o.Int("tries", 0, maxTries), Backoff: ms("backoffMs"), MaxBackoff: ms("maxBackoffMs"), MaxAge: ms("maxAgeMs"), Timeout: ms("timeoutMs"),
 		},
@@ -128,7 +130,7 @@ func encodeDelivery(d Delivery) *deliveryJSON {
 	// What is there must not become what is not: 0 is the default.
 	ms := func(t time.Duration) int64 { return int64((t + time.Millisecond - 1) / time.Millisecond) }
 	return &deliveryJSON{
-		Queue: d.Queue, Reserve: max(d.Reserve, -1), QueueBytes: d.QueueBytes, Lanes: d.Lanes, Tries: d.Retry.Tries,
+		Queue: d.Queue, Reserve: max(d.Reserve, -1), QueueBytes: d.QueueBytes, Lanes: d.Lanes, Order: d.Order, Tries: d.Retry.Tries,
 		BackoffMs: ms(d.Retry.Backoff), MaxBackoffMs: ms(d.Retry.MaxBackoff), MaxAgeMs: ms(d.Retry.MaxAge), TimeoutMs: ms(d.Retry.Timeout),
 	}
 }

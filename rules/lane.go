@@ -38,7 +38,7 @@ func (j *job) own() {
 // plain reports that the action can be called for the first time with what is there.
 func (j *job) plain() bool {
 	x := j.extras
-	return j.step.batcher == nil && !j.step.late && (x == nil || x.attempt == 0 && x.failed == nil && x.report == nil)
+	return j.step.batcher == nil && j.step.sink == nil && !j.step.late && (x == nil || x.attempt == 0 && x.failed == nil && x.report == nil)
 }
 
 // event makes what the action gets. It is valid as long as the item and m are.

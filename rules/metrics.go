@@ -1,8 +1,13 @@
 package rules
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/thinghub/thinghub/actions"
 )
 
 // Metrics are the counters of a service as they stood. All count from when the service
@@ -15,6 +20,8 @@ type Metrics struct {
 	RuleNotFound uint64
 	// Rules has the rules by their names.
 	Rules map[string]RuleMetrics
+	// Sinks is how the sinks of the rules' actions are, by their kinds and names.
+	Sinks []actions.SinkHealth
 }
 
 // RuleMetrics are the counters of one rule.
@@ -162,5 +169,38 @@ func (s *Service) Metrics() Metrics {
 		}
 		m.Rules[name] = rm
 	}
+	m.Sinks = s.sinks()
 	return m
+}
+
+// Sinks returns how the sinks of the rules' actions are, by their kinds and names. A
+// program that answers for its health looks for those that are down.
+func (s *Service) Sinks() []actions.SinkHealth {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sinks()
+}
+
+// sinks needs s.mu.
+func (s *Service) sinks() (list []actions.SinkHealth) {
+	seen := map[*actions.Sink]bool{}
+	add := func(st *step) {
+		if st != nil && st.sink != nil && !seen[st.sink] {
+			seen[st.sink] = true
+			list = append(list, st.sink.Health())
+		}
+	}
+	for _, r := range s.rules {
+		if rev := r.revision; rev != nil {
+			for _, st := range rev.steps {
+				add(st)
+			}
+			add(rev.onError)
+			add(rev.dead)
+		}
+	}
+	slices.SortFunc(list, func(a, b actions.SinkHealth) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	return list
 }

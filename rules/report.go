@@ -119,10 +119,16 @@ func (s *Service) report(items []*item, b *batchReport) {
 		doc = batchedReport(items, b.acrossTopics)
 	}
 	payload, _ := json.Marshal(doc) // texts and numbers have no error
-	t := it.rev.tracks().of(it.topic())
+	s.pushReport(it.rev.onError, items, payload)
+}
+
+// pushReport gives a report on items to an error action.
+func (s *Service) pushReport(st *step, items []*item, document []byte) {
+	it := items[0]
+	t := it.rev.tracks().ofItem(it)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.push(t, errorLane, job{it: it, step: it.rev.onError, extras: &extras{document: payload, report: items, reported: s.now()}})
+	s.push(t, errorLane, job{it: it, step: st, extras: &extras{document: document, report: items, reported: s.now()}})
 }
 
 // A batchReport collects the items of a batch that failed, until the other actions are

@@ -31,7 +31,9 @@ type revision struct {
 	through  bool // every message passes as it is, and no text is rendered before it waits
 	steps    []*step
 	onError  *step // nil if there is none
+	dead     *step // gets the reports that onError does not take; nil if there is none
 	delivery Delivery
+	given    Delivery // what the rule and the configuration say, without defaults
 	alone    *planSet // of this revision
 }
 
@@ -48,6 +50,7 @@ type step struct {
 	early    bool     // some text is rendered when the message passes
 	late     bool     // some text is rendered by a worker, because that may wait
 	retry    actions.Retry
+	sink     *actions.Sink // nil if it has none
 	counters *actionCounters
 	failing  atomic.Bool // the last event failed, which was logged
 	warnings []*Error    // about its texts
@@ -135,7 +138,7 @@ func (s *Service) compile(r *Rule, o sql.Options) (*revision, error) {
 	}
 	r.Filter, _ = p.filter()
 	r.Warnings = warningsOf(nil, "sql", p.warnings())
-	rev := &revision{program: p, late: p.callsOut(), id: s.revisions.Add(1), delivery: r.Delivery.or(s.cfg.Delivery)}
+	rev := &revision{program: p, late: p.callsOut(), id: s.revisions.Add(1), delivery: r.Delivery.or(s.cfg.Delivery), given: r.Delivery.or(s.given)}
 	if rev.delivery.Reserve == 0 {
 		rev.delivery.Reserve = rev.delivery.Queue
 	}
@@ -154,6 +157,15 @@ func (s *Service) compile(r *Rule, o sql.Options) (*revision, error) {
 			return nil, err
 		}
 		rev.onError.batcher = nil // one report at a time
+	}
+	if s.cfg.DeadLetters != nil {
+		if rev.dead, err = s.step(rev, "Config.DeadLetters", actions.ErrorAction, s.cfg.DeadLetters); err != nil {
+			return nil, err
+		}
+		rev.dead.batcher = nil
+		if rev.onError == nil {
+			rev.onError, rev.dead = rev.dead, nil
+		}
 	}
 	rev.alone = newPlanSet([]*revision{rev})
 	for _, st := range rev.steps {
@@ -218,6 +230,12 @@ func (s *Service) step(rev *revision, field string, index int, a actions.Action)
 	if r, ok := st.action.(actions.Retrier); ok {
 		st.retry = r.Retry()
 	}
+	if x, ok := st.action.(actions.Sinked); ok {
+		st.sink = x.Sink()
+	}
+	if st.sink != nil {
+		st.retry = orRetry(st.retry, orRetry(rev.given.Retry, actions.SinkRetry))
+	}
 	st.retry = orRetry(st.retry, rev.delivery.Retry)
 	st.counters = &actionCounters{}
 	return st, nil
@@ -236,7 +254,9 @@ func (st *step) fix() {
 }
 
 // across reports that the action has one lane for all topics.
-func (st *step) across() bool { return st.batcher != nil && st.batch.AcrossTopics }
+func (st *step) across() bool {
+	return st.batcher != nil && st.batch.AcrossTopics && !st.batch.Parallel
+}
 
 // kind names an action: by itself, or by its type.
 func kind(a actions.Action) string {

@@ -71,12 +71,11 @@ func (r Rule) clone() Rule {
 
 // A Delivery says how the messages of a rule get to its actions.
 type Delivery struct {
-	// Queue is how many messages may wait or be in work. A message of QoS 0 that
-	// comes when there are as many is dropped and counted. Default 1000.
+	// Queue is how many messages may wait or be in work. A message that comes when there
+	// are as many is dropped and counted, and goes to the error action, if there is one
+	// and not as many wait for that too, of QoS 0 half as many. Default 1000.
 	Queue int
-	// Reserve is how many more there may be of QoS 1 and 2. Such a message that comes
-	// when the reserve is used up goes to the error action, if there is one and not too
-	// many wait for that, and is counted as dropped. Default: as many as Queue;
+	// Reserve is how many more there may be of QoS 1 and 2. Default: as many as Queue;
 	// negative: none.
 	Reserve int
 	// QueueBytes bounds the payloads of what waits or is in work, in and outgoing, each
@@ -85,14 +84,28 @@ type Delivery struct {
 	// makes of a message that was taken counts from then on. Default 16 MiB.
 	QueueBytes int
 	// Lanes is how many messages of the rule an action works on at once. Messages of
-	// one topic take the same lane, one after the other. Changing the number of a
-	// running rule may reorder what waits. Default 4.
+	// one topic, or client, take the same lane, one after the other: see Order. Changing
+	// the number or the order of a running rule may reorder what waits. Default 4.
 	Lanes int
+	// Order says whose messages stay in order: those of a topic, or those of a client.
+	Order Order
 	// Retry says how actions are tried again: by default 5 tries in all, 200 ms to 10 s
 	// apart, for messages up to 1 minute old, each try within 10 s. An action may know
 	// better.
 	Retry actions.Retry
 }
+
+// An Order says which messages of a rule take the same lane, one after the other.
+type Order string
+
+// The orders.
+const (
+	// OrderByTopic keeps the messages of each topic in order. It is the default.
+	OrderByTopic Order = "topic"
+	// OrderByClient keeps the messages of each client in order, over all topics. Those
+	// that no client sent are in order too.
+	OrderByClient Order = "client"
+)
 
 // or fills in what is 0.
 func (d Delivery) or(o Delivery) Delivery {
@@ -100,6 +113,7 @@ func (d Delivery) or(o Delivery) Delivery {
 	or(&d.Reserve, o.Reserve)
 	or(&d.QueueBytes, o.QueueBytes)
 	or(&d.Lanes, o.Lanes)
+	or(&d.Order, o.Order)
 	d.Retry = orRetry(d.Retry, o.Retry)
 	return d
 }
@@ -133,6 +147,11 @@ func (d Delivery) check(field string) error {
 			return invalid(field+"."+n.name, "is %d, expected 0 to %d", n.is, n.most)
 		}
 	}
+	switch d.Order {
+	case "", OrderByTopic, OrderByClient:
+	default:
+		return invalid(field+".order", "is %q, expected %s or %s", d.Order, OrderByTopic, OrderByClient)
+	}
 	if d.Reserve > maxQueue {
 		return invalid(field+".reserve", "is %d, expected at most %d", d.Reserve, maxQueue)
 	}
@@ -156,6 +175,6 @@ const (
 )
 
 var defaultDelivery = Delivery{
-	Queue: 1000, QueueBytes: 16 << 20, Lanes: 4,
+	Queue: 1000, QueueBytes: 16 << 20, Lanes: 4, Order: OrderByTopic,
 	Retry: actions.Retry{Tries: 5, Backoff: 200 * time.Millisecond, MaxBackoff: 10 * time.Second, MaxAge: time.Minute, Timeout: 10 * time.Second},
 }

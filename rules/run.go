@@ -2,7 +2,9 @@ package rules
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
 // Run works the messages that rules have taken, and sends confirmations of destinations,
@@ -35,22 +37,21 @@ func (s *Service) Run(ctx context.Context) error {
 // counted, and the error says how much it is. Then Run ends; Shutdown waits for it, but
 // not longer than ctx. Calling it again is fine, also meanwhile: if that call gives up, so
 // do the others.
+//
+// With [Config].Backlog what is left is kept there, for the next service. That may take up
+// to ten seconds longer than ctx: five for actions to return, and five for the store.
 func (s *Service) Shutdown(ctx context.Context) error {
 	s.closed.Store(true)
 	s.left()
 	var err error
+	why := ErrClosed
 	select {
 	case <-s.drained:
 	case <-s.stop: // also by somebody else, who did not wait
-		if n := s.census.pending(); n > 0 {
-			err = fmt.Errorf("rules: %d messages were not worked: %w", n, ErrClosed)
-		}
 	case <-ctx.Done():
-		if n := s.abandon(); n > 0 {
-			err = fmt.Errorf("rules: %d messages were not worked: %w", n, context.Cause(ctx))
-		}
+		why = context.Cause(ctx)
 	}
-	s.stopping.Do(func() { close(s.stop) })
+	err = s.giveUp(ctx, why)
 	over := s.crew.running()
 	select {
 	case <-over:
@@ -69,6 +70,46 @@ func (s *Service) Shutdown(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// giveUp ends Run and sees to what is left: it is kept, or dropped and counted.
+func (s *Service) giveUp(ctx context.Context, why error) error {
+	s.stopping.Do(func() { close(s.stop) })
+	kept := int64(0)
+	if s.cfg.Backlog != nil {
+		var err error
+		if kept, err = s.keepRest(ctx); err != nil {
+			why = err
+		}
+	}
+	left := s.census.pending() - kept
+	if left <= 0 {
+		return nil
+	}
+	if why != ErrClosed { //nolint:errorlint // it is that one, or why this call gives up
+		s.abandon()
+	}
+	return fmt.Errorf("rules: %d messages were not worked: %w", left, why)
+}
+
+// keepRest keeps what is left when Run has ended, once. It returns how many messages that
+// are.
+func (s *Service) keepRest(ctx context.Context) (kept int64, err error) {
+	s.keeping.Do(func() {
+		select {
+		case <-s.crew.running():
+		case <-time.After(keepWithin):
+			s.keepErr = errors.New("an action does not return, so nothing can be kept")
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
+		defer cancel()
+		s.kept, s.keepErr = s.keepBacklog(ctx)
+		if s.kept > 0 {
+			s.cfg.Logger.Info("rules: what is not done is kept for the next start", "messages", s.kept)
+		}
+	})
+	return s.kept, s.keepErr
 }
 
 // drain notes that nothing is pending after the service was closed.

@@ -115,7 +115,7 @@ func (s *Service) finishSome(r *rule, jobs []job) {
 		if !it.done() {
 			continue
 		}
-		if it.trouble != nil {
+		if it.trouble != nil || it.restored {
 			s.conclude(it)
 			continue
 		}

@@ -36,6 +36,7 @@ type Engine interface {
 // afterwards; one that was submitted before is worked by the rule that it matched.
 type Service struct {
 	cfg          Config
+	given        Delivery // Config.Delivery without defaults
 	began        time.Time
 	host         actions.Host
 	files        *actions.Files
@@ -62,9 +63,15 @@ type Service struct {
 	stop       chan struct{} // closed to end Run
 	stopping   sync.Once
 	abandoning sync.Once
+	keeping    sync.Once
+	kept       int64 // by keeping
+	keepErr    error
 
 	notFound atomic.Uint64
 	executed atomic.Uint64 // by rules that were deleted
+
+	backlog  backlog
+	restored atomic.Int64 // items of the backlog that are not done
 }
 
 // A rule is what stays over its revisions.
@@ -83,18 +90,20 @@ type rule struct {
 	spilled  atomic.Int64 // on their way to the error action although the queue is full
 	tracks   atomic.Pointer[trackSet]
 	warned   [warnings]atomic.Bool
-	noting   sync.Mutex // guards item.trouble
+	noting   sync.Mutex  // guards item.trouble, and the next
+	retired  []*trackSet // former ones with work, until they have none
 }
 
 // New returns a service with the rules of its store. A rule that cannot work any more is
 // kept, but broken, and logged. An error names the field of Config that is to blame, or
 // tells what the store said. The service starts nothing; see [Service.Run].
 func New(cfg Config) (*Service, error) {
+	given := cfg.Delivery
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, began: time.Now(), rules: map[string]*rule{}, drained: make(chan struct{}), stop: make(chan struct{}), exprs: newExprCompiler(&cfg), exprLanguage: &exprLanguage{}}
+	s := &Service{cfg: cfg, given: given, began: time.Now(), rules: map[string]*rule{}, drained: make(chan struct{}), stop: make(chan struct{}), exprs: newExprCompiler(&cfg), exprLanguage: &exprLanguage{}}
 	s.plans.Store(&planCache{})
 	s.host = actions.Host{
 		Publisher: cfg.Publisher, Shadows: cfg.Shadows, Logger: cfg.Logger,
@@ -110,7 +119,7 @@ func New(cfg Config) (*Service, error) {
 		s.host.Files = s.files
 	}
 	ctx := context.Background()
-	if err := errors.Join(s.loadDestinations(ctx), s.loadRules(ctx)); err != nil {
+	if err := errors.Join(s.loadDestinations(ctx), s.loadBacklog(ctx), s.loadRules(ctx)); err != nil {
 		if s.files != nil {
 			_ = s.files.Close()
 		}
@@ -142,6 +151,7 @@ func (s *Service) loadRules(ctx context.Context) error {
 		rl.record = r
 		s.rules[rec.Name] = rl
 		s.census.add(rl)
+		s.restore(rl)
 		s.activate(rl)
 	}
 	return nil
@@ -228,6 +238,7 @@ func (s *Service) commit(ctx context.Context, r Rule, rev *revision, mode putMod
 	}
 	s.rules[r.Name] = rl
 	s.census.add(rl)
+	s.restore(rl)
 	s.activate(rl)
 	return nil
 }
@@ -360,6 +371,7 @@ func (s *Service) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	s.swap(rl, nil)
+	delete(s.backlog.waiting, name)
 	delete(s.rules, name)
 	s.census.remove(rl)
 	matched, _ := rl.counted()

@@ -273,7 +273,7 @@ func (sub *submission) pass(ctx context.Context, rev *revision, run run, at int,
 		return
 	}
 	set := rev.tracks()
-	t := set.of(sub.m.Topic)
+	t := set.of(rev.orderOf(sub.m.Topic, sub.m.ClientID))
 	it := sub.place(t, rev, output, size)
 	t.pass(rev.rule)
 	sub.uncounted = false
@@ -292,7 +292,7 @@ func (sub *submission) postpone(rev *revision) {
 	if !sub.admit(rev, size) {
 		return
 	}
-	t := rev.tracks().of(sub.m.Topic)
+	t := rev.tracks().of(rev.orderOf(sub.m.Topic, sub.m.ClientID))
 	it := sub.place(t, rev, nil, size)
 	sub.s.push(t, evaluationLane, job{it: it})
 	t.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -15,7 +16,7 @@ const (
 	laneSlots
 )
 
-// A track is the way of those messages of a rule whose topics have one hash: a lane for
+// A track is the way of those messages of a rule whose topics, or clients, have one hash: a lane for
 // each action, and the memory of what is in them. What is put into lanes together is put
 // in under one lock.
 type track struct {
@@ -70,6 +71,23 @@ func (r *rule) fold(set *trackSet) {
 		t.both, t.old = 0, true
 		t.mu.Unlock()
 	}
+	r.noting.Lock()
+	defer r.noting.Unlock()
+	r.retired = append(slices.DeleteFunc(r.retired, (*trackSet).idle), set)
+}
+
+// idle reports that nothing is in the lanes of a set.
+func (s *trackSet) idle() bool {
+	for i := range s.tracks {
+		t := &s.tracks[i]
+		t.mu.Lock()
+		idle := !slices.ContainsFunc(t.lanes[:], func(l *lane) bool { return l != nil && l.active })
+		t.mu.Unlock()
+		if !idle {
+			return false
+		}
+	}
+	return true
 }
 
 // counted is how many messages matched, and for how many of them the condition was true.
@@ -87,13 +105,24 @@ func (r *rule) counted() (matched, passed uint64) {
 	return matched, passed
 }
 
-// of returns the track for a topic.
-func (s *trackSet) of(topic string) *track {
+// of returns the track for what orderOf returns.
+func (s *trackSet) of(order string) *track {
 	if len(s.tracks) == 1 {
 		return &s.tracks[0]
 	}
-	i, _ := bits.Mul64(maphash.String(topicSeed, topic), uint64(len(s.tracks)))
+	i, _ := bits.Mul64(maphash.String(topicSeed, order), uint64(len(s.tracks)))
 	return &s.tracks[i]
+}
+
+// ofItem returns the track for an item.
+func (s *trackSet) ofItem(it *item) *track { return s.of(it.rev.orderOf(it.topic(), it.client())) }
+
+// orderOf is what messages that stay in order have in common.
+func (rev *revision) orderOf(topic, client string) string {
+	if rev.delivery.Order == OrderByClient {
+		return client
+	}
+	return topic
 }
 
 // push puts a job into a lane, and sees to it that somebody works there. The caller holds

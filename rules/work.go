@@ -24,10 +24,15 @@ func (s *Service) perform(ctx context.Context, l *lane, j *job) bool {
 		j.rendered = true
 	}
 	for {
+		if j.failed == nil && !s.awaitSink(ctx, j) {
+			return false
+		}
 		err := j.failed
 		if err == nil {
 			j.attempt++
-			err = s.call(ctx, st, j.it.hops(), func(ctx context.Context) error { return st.action.Do(ctx, j.event(&l.message)) })
+			err = s.call(ctx, st, j.it.hops(), func(ctx context.Context) (verdict, error) {
+				return verdictOn(st.action.Do(ctx, j.event(&l.message)))
+			})
 		}
 		if settled, again := s.settle(ctx, l, j, err); !again {
 			return settled
@@ -94,20 +99,67 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
+// A verdict is what a call says about the sink of the action: how many events it has
+// taken, and why it has not if it took none.
+type verdict struct {
+	taken int
+	err   error
+}
+
+// verdictOn is that of a call for one event.
+func verdictOn(err error) (verdict, error) {
+	if err != nil {
+		return verdict{0, err}, err
+	}
+	return verdict{1, nil}, nil
+}
+
 // call calls an action: with a time limit, with the hops that what it publishes has, and
-// without letting a panic through.
-func (s *Service) call(ctx context.Context, st *step, hops uint8, do func(context.Context) error) (err error) {
+// without letting a panic through. Its sink, if it has one, must have allowed the call.
+func (s *Service) call(ctx context.Context, st *step, hops uint8, do func(context.Context) (verdict, error)) (err error) {
 	start := time.Now()
 	limited := newCallContext(ctx, hops, st.retry.Timeout)
 	limited.begin(start)
+	silence := verdict{0, context.Canceled} // of code that does not return
+	v := silence
 	defer func() {
 		if p := recover(); p != nil {
 			err = s.panicked(st, p)
 		}
 		st.counters.took(time.Since(start))
 		limited.end()
+		if st.sink != nil {
+			if ctx.Err() != nil && v.err != nil {
+				v = silence // it did not get its time
+			}
+			st.sink.Done(v.taken, v.err)
+		}
 	}()
-	return do(limited)
+	v, err = do(limited)
+	return err
+}
+
+// awaitSink waits until the sink of a job's action, if it has one, is up. It reports false
+// if ctx ended first. If the job got too old it has failed.
+func (s *Service) awaitSink(ctx context.Context, j *job) bool {
+	st := j.step
+	if st.sink == nil {
+		return true
+	}
+	err := st.sink.Await(ctx, st.retry.MaxAge-s.ageOf(j))
+	if err != nil && ctx.Err() != nil {
+		return false
+	}
+	j.failed = actions.Permanent(err)
+	return true
+}
+
+// ageOf is how old a job is.
+func (s *Service) ageOf(j *job) time.Duration {
+	if j.extras != nil && j.report != nil {
+		return s.now() - j.reported // the actions have used up the message's time
+	}
+	return s.age(j.it)
 }
 
 // panicked makes an error of a panic of an action.
@@ -118,11 +170,7 @@ func (s *Service) panicked(st *step, p any) error {
 
 // worthAnother reports whether a job that failed is tried again after a pause.
 func (s *Service) worthAnother(j *job, err error, pause time.Duration) bool {
-	age := s.age(j.it)
-	if j.extras != nil && j.report != nil {
-		age = s.now() - j.reported // the actions have used up the message's time
-	}
-	return !errors.Is(err, actions.ErrPermanent) && j.attempt < j.step.retry.Tries && age+pause <= j.step.retry.MaxAge
+	return !errors.Is(err, actions.ErrPermanent) && j.attempt < j.step.retry.Tries && s.ageOf(j)+pause <= j.step.retry.MaxAge
 }
 
 // backoff is how long to wait after a try: twice as long after each, half of it random.
@@ -177,6 +225,10 @@ func (s *Service) gaveUp(j *job, err error) {
 // not be touched afterwards.
 func (s *Service) finish(j *job, f *failure, b *batchReport) {
 	if j.extras != nil && j.report != nil {
+		if dead := j.it.rev.dead; f != nil && dead != nil && j.step != dead {
+			s.pushReport(dead, j.report, j.document)
+			return
+		}
 		for _, it := range j.report {
 			s.release(it)
 		}
@@ -206,7 +258,7 @@ func (s *Service) conclude(it *item) {
 // dispatch gives an item that passed to the actions.
 func (s *Service) dispatch(it *item, more []*extras) {
 	set := it.rev.tracks()
-	t := set.of(it.topic())
+	t := set.ofItem(it)
 	t.mu.Lock()
 	s.pushAll(set, t, it, more)
 }
