@@ -1,0 +1,438 @@
+package mqttlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	pahosession "github.com/eclipse/paho.golang/paho/session"
+)
+
+// A Reason is an answer of the broker that says no.
+type Reason struct {
+	Code byte
+	Text string // may be empty
+}
+
+// Error is one sentence for people.
+func (r *Reason) Error() string {
+	name := names[r.Code]
+	if name == "" {
+		name = "refused"
+	}
+	if r.Text != "" {
+		name += ": " + r.Text
+	}
+	return fmt.Sprintf("%s (0x%02X)", name, r.Code)
+}
+
+var names = map[byte]string{
+	0x00: "normal disconnection", 0x80: "unspecified error", 0x81: "malformed packet", 0x82: "protocol error", 0x83: "implementation specific error",
+	0x84: "protocol version not supported", 0x85: "client identifier not valid", 0x86: "bad user name or password", 0x87: "not authorized",
+	0x88: "server unavailable", 0x89: "server busy", 0x8A: "banned", 0x8B: "server shutting down", 0x8D: "keep alive timeout", 0x8E: "session taken over",
+	0x8F: "topic filter invalid", 0x90: "topic name invalid", 0x91: "packet identifier in use", 0x92: "packet identifier not found", 0x93: "receive maximum exceeded",
+	0x94: "topic alias invalid", 0x95: "packet too large", 0x96: "message rate too high", 0x97: "quota exceeded", 0x98: "administrative action",
+	0x99: "payload format invalid", 0x9A: "retain not supported", 0x9B: "QoS not supported", 0x9C: "use another server", 0x9D: "server moved",
+	0x9E: "shared subscriptions not supported", 0x9F: "connection rate exceeded", 0xA0: "maximum connect time", 0xA1: "subscription identifiers not supported",
+	0xA2: "wildcard subscriptions not supported",
+}
+
+// Permanent reports whether the answer to a message would be the same again.
+func (r *Reason) Permanent() bool {
+	switch r.Code {
+	case 0x81, 0x82, 0x87, 0x90, 0x95, 0x99, 0x9A, 0x9B:
+		return true
+	}
+	return false
+}
+
+var errLost = errors.New("the connection ended before the acknowledgement came")
+
+// Publish publishes messages in their order and waits for all acknowledgements. The errors
+// match the messages one by one; nil means that all are acknowledged, or written if their
+// QoS is 0. A message that cannot be sent gets a [Reason] and keeps no other from being
+// sent; what is behind one that got ErrDown or the error of ctx is not sent.
+func (l *Link) Publish(ctx context.Context, ps []*paho.Publish) []error {
+	c, err := l.current()
+	if err != nil {
+		return all(len(ps), err)
+	}
+	b := &batch{link: l, conn: c, ps: ps, answers: make([]chan packets.ControlPacket, len(ps))}
+	b.send(ctx)
+	for i := range ps {
+		b.await(ctx, i)
+	}
+	return b.errs
+}
+
+// A batch is what one call publishes.
+type batch struct {
+	link    *Link
+	conn    *connection
+	ps      []*paho.Publish
+	answers []chan packets.ControlPacket // of those that are under way
+	done    int                          // the answers of those before it were awaited
+	buffer  []io.WriterTo                // to be written
+	errs    []error                      // nil if there are none
+}
+
+func (b *batch) fail(i int, err error) {
+	if b.errs == nil {
+		b.errs = make([]error, len(b.ps))
+	}
+	b.errs[i] = err
+}
+
+// send sends the messages, as far as that is possible.
+func (b *batch) send(ctx context.Context) {
+	from := 0 // not flushed
+	for i, p := range b.ps {
+		err := b.conn.refuses(p)
+		switch {
+		case err != nil:
+			b.fail(i, err)
+			b.link.count.refused.Add(1)
+			continue
+		case p.QoS == 0:
+			b.buffer = append(b.buffer, p.Packet())
+		default:
+			err = b.enter(ctx, i)
+		}
+		if err == nil && len(b.buffer) >= maxBuffered {
+			err = b.flush(from, i+1)
+			from = i + 1
+		}
+		if err != nil {
+			_ = b.flush(from, i)
+			for j := i; j < len(b.ps); j++ {
+				b.fail(j, err)
+			}
+			return
+		}
+	}
+	_ = b.flush(from, len(b.ps))
+}
+
+const maxBuffered = 64
+
+// flush writes the messages of ps[from:to]. Those without an acknowledgement fail with it,
+// the others when the connection ends, which it does then.
+func (b *batch) flush(from, to int) error {
+	err := b.link.write(b.buffer)
+	b.buffer = b.buffer[:0]
+	for i := from; i < to; i++ {
+		if b.ps[i].QoS > 0 || b.errs != nil && b.errs[i] != nil {
+			continue
+		}
+		if err != nil {
+			b.fail(i, err)
+		} else {
+			b.link.count.sent.Add(1)
+		}
+	}
+	return err
+}
+
+// await waits for the answer to a message.
+func (b *batch) await(ctx context.Context, i int) {
+	if b.answers[i] == nil {
+		return
+	}
+	if err := b.link.answer(ctx, b.conn, b.answers[i]); err != nil {
+		b.fail(i, err)
+	} else {
+		b.link.count.sent.Add(1)
+	}
+	b.answers[i] = nil
+}
+
+// enter makes a message one that is under way, once there is room for it.
+func (b *batch) enter(ctx context.Context, i int) error {
+	for waited := false; ; waited = true {
+		select {
+		case b.conn.quota <- struct{}{}:
+			return b.register(ctx, i)
+		default:
+		}
+		if !waited { // room comes when these are acknowledged
+			if err := b.link.write(b.buffer); err != nil {
+				return err
+			}
+			b.buffer = b.buffer[:0]
+		}
+		for b.done < i && b.answers[b.done] == nil {
+			b.done++
+		}
+		if b.done < i {
+			b.await(ctx, b.done)
+			if err := ctx.Err(); err != nil {
+				return context.Cause(ctx)
+			}
+			continue
+		}
+		over := time.NewTimer(b.link.cfg.Timeout)
+		defer over.Stop()
+		select { // it is others that are under way
+		case b.conn.quota <- struct{}{}:
+			return b.register(ctx, i)
+		case <-b.conn.down:
+			return b.link.lost()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-over.C:
+			return errTimeout
+		}
+	}
+}
+
+// register gives a message its identifier. There is room for it.
+func (b *batch) register(ctx context.Context, i int) error {
+	pb := b.ps[i].Packet()
+	answer := make(chan packets.ControlPacket, 1)
+	limited, cancel := context.WithTimeoutCause(ctx, b.link.cfg.Timeout, errTimeout)
+	defer cancel()
+	if err := b.link.session.AddToSession(limited, pb, answer); err != nil {
+		<-b.conn.quota
+		if errors.Is(err, pahosession.ErrNoConnection) {
+			err = b.link.lost()
+		}
+		return err
+	}
+	b.answers[i] = answer
+	b.buffer = append(b.buffer, pb)
+	return nil
+}
+
+func all(n int, err error) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// Publish1 is Publish for one message.
+func (l *Link) Publish1(ctx context.Context, p *paho.Publish) error {
+	if errs := l.Publish(ctx, []*paho.Publish{p}); errs != nil {
+		return errs[0]
+	}
+	return nil
+}
+
+// refuses says what would end the connection, or what the broker has said it does not have.
+func (c *connection) refuses(p *paho.Publish) error {
+	switch {
+	case p.QoS > c.maxQoS:
+		return &Reason{Code: 0x9B, Text: fmt.Sprintf("QoS %d, the broker takes at most %d", p.QoS, c.maxQoS)}
+	case p.Retain && !c.retain:
+		return &Reason{Code: 0x9A}
+	}
+	const overhead = 64 // header, lengths and small properties
+	n := len(p.Topic) + len(p.Payload) + overhead
+	if pr := p.Properties; pr != nil {
+		n += len(pr.ContentType) + len(pr.ResponseTopic) + len(pr.CorrelationData)
+		for _, u := range pr.User {
+			n += len(u.Key) + len(u.Value) + 5
+		}
+	}
+	most := 268_435_455
+	if c.maxPacket > 0 {
+		most = min(most, c.maxPacket)
+	}
+	if n > most {
+		return &Reason{Code: 0x95, Text: fmt.Sprintf("about %d bytes, the broker takes %d", n, most)}
+	}
+	return nil
+}
+
+var errTimeout = errors.New("no acknowledgement in time")
+
+func (l *Link) lost() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return downError(l.err)
+}
+
+// answer waits for the acknowledgement.
+func (l *Link) answer(ctx context.Context, c *connection, answer chan packets.ControlPacket) error {
+	down := c.down
+	if c.persistent {
+		down = nil // it is sent again by the next connection, if that is soon
+	}
+	over := time.NewTimer(l.cfg.Timeout)
+	defer over.Stop()
+	var got packets.ControlPacket
+	var err error
+	select {
+	case got = <-answer:
+		<-c.quota
+		return l.judge(got)
+	case <-down:
+		err = fmt.Errorf("%w: %w", ErrDown, errLost)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-over.C:
+		err = errTimeout
+	}
+	select { // both may have happened
+	case got = <-answer:
+		<-c.quota
+		return l.judge(got)
+	default:
+	}
+	go func() { // ends with the acknowledgement or the connection
+		select {
+		case <-answer:
+			<-c.quota
+		case <-c.down:
+		}
+	}()
+	return err
+}
+
+func (l *Link) judge(got packets.ControlPacket) error {
+	r := &Reason{}
+	switch a := got.Content.(type) {
+	case *packets.Puback:
+		r.Code, r.Text = a.ReasonCode, reasonText(a.Properties)
+	case *packets.Pubrec:
+		r.Code, r.Text = a.ReasonCode, reasonText(a.Properties)
+	case *packets.Pubcomp:
+		r.Code, r.Text = a.ReasonCode, reasonText(a.Properties)
+	default:
+		return fmt.Errorf("%w: %w", ErrDown, errLost)
+	}
+	if r.Code >= 0x80 {
+		l.count.refused.Add(1)
+		return r
+	}
+	return nil
+}
+
+func reasonText(p *packets.Properties) string {
+	if p == nil {
+		return ""
+	}
+	return p.ReasonString
+}
+
+// write writes packets as one. An error, which has ErrDown in its chain, ends the
+// connection.
+func (l *Link) write(ps []io.WriterTo) (err error) {
+	if len(ps) == 0 {
+		return nil
+	}
+	l.session.mu.Lock()
+	conn := l.session.conn
+	l.session.mu.Unlock()
+	w, ok := conn.(*wire)
+	if ok {
+		w.Lock()
+		conn = unlocked{w}
+	}
+	for _, p := range ps {
+		if _, err = p.WriteTo(conn); err != nil {
+			break
+		}
+	}
+	if ok {
+		w.Unlock()
+		err = w.failed()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDown, err)
+	}
+	return nil
+}
+
+// unlocked hides the lock of a wire that is locked.
+type unlocked struct{ w *wire }
+
+func (u unlocked) Write(p []byte) (int, error) { return u.w.Write(p) }
+
+// request sends a packet of another kind and waits for the answer.
+func (l *Link) request(ctx context.Context, p pahosession.Packet) (packets.ControlPacket, error) {
+	c, err := l.current()
+	if err != nil {
+		return packets.ControlPacket{}, err
+	}
+	answer := make(chan packets.ControlPacket, 1)
+	if err := l.session.AddToSession(ctx, p, answer); err != nil {
+		if errors.Is(err, pahosession.ErrNoConnection) {
+			err = l.lost()
+		}
+		return packets.ControlPacket{}, err
+	}
+	if err := l.write([]io.WriterTo{p}); err != nil {
+		return packets.ControlPacket{}, err
+	}
+	over := time.NewTimer(l.cfg.Timeout)
+	defer over.Stop()
+	select {
+	case got := <-answer:
+		if got.Content == nil {
+			return got, fmt.Errorf("%w: %w", ErrDown, errLost)
+		}
+		return got, nil
+	case <-c.down:
+		return packets.ControlPacket{}, fmt.Errorf("%w: %w", ErrDown, errLost)
+	case <-ctx.Done():
+		return packets.ControlPacket{}, context.Cause(ctx)
+	case <-over.C:
+		return packets.ControlPacket{}, errTimeout
+	}
+}
+
+// Subscribe makes subscriptions, with an identifier if id is not 0. The error names the
+// first one that was refused, with a [Reason] in its chain; others are in force.
+func (l *Link) Subscribe(ctx context.Context, id int, subs ...paho.SubscribeOptions) error {
+	if len(subs) == 0 {
+		return nil
+	}
+	s := &paho.Subscribe{Subscriptions: subs}
+	if id > 0 {
+		s.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &id}
+	}
+	got, err := l.request(ctx, s.Packet())
+	if err != nil {
+		return fmt.Errorf("subscribe to %q: %w", subs[0].Topic, err)
+	}
+	ack, ok := got.Content.(*packets.Suback)
+	if !ok || len(ack.Reasons) != len(subs) {
+		return fmt.Errorf("subscribe to %q: the broker's answer has another form", subs[0].Topic)
+	}
+	for i, code := range ack.Reasons {
+		if code >= 0x80 {
+			return fmt.Errorf("subscribe to %q: %w", subs[i].Topic, &Reason{Code: code, Text: reasonText(ack.Properties)})
+		}
+	}
+	return nil
+}
+
+// Unsubscribe ends subscriptions.
+func (l *Link) Unsubscribe(ctx context.Context, filters ...string) error {
+	if len(filters) == 0 {
+		return nil
+	}
+	got, err := l.request(ctx, (&paho.Unsubscribe{Topics: filters}).Packet())
+	if err != nil {
+		return fmt.Errorf("unsubscribe from %q: %w", filters[0], err)
+	}
+	ack, ok := got.Content.(*packets.Unsuback)
+	if !ok {
+		return fmt.Errorf("unsubscribe from %q: the broker's answer has another form", filters[0])
+	}
+	for i, code := range ack.Reasons {
+		if code >= 0x80 && i < len(filters) {
+			return fmt.Errorf("unsubscribe from %q: %w", filters[i], &Reason{Code: code, Text: reasonText(ack.Properties)})
+		}
+	}
+	return nil
+}
+
+var _ sync.Locker = (*wire)(nil)
