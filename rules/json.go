@@ -48,63 +48,37 @@ type deliveryJSON struct {
 // member that is wrong. The rule is checked as a whole when it is put.
 func (s *Service) DecodeRule(name string, data []byte) (Rule, error) {
 	r := Rule{Name: name}
-	o := actions.ReadObject(data)
-	r.SQL, r.Description, r.Disabled = o.Text("sql"), o.Text("description"), o.Bool("ruleDisabled")
-	r.Version = Version(o.Enum("awsIotSqlVersion", string(V2015), string(V2016), string(Beta)))
-	if e, ok := o.Object("expr"); ok {
-		r.Expr = &Expr{Filter: e.Text("filter"), Where: e.Text("where"), Select: e.Text("select")}
-		if err := e.Done(); err != nil {
-			return Rule{}, malformed(err)
+	some := false // there is a statement
+	t, err := actions.FromTopicRule(data, s.cfg.Kinds, func(o *actions.Object) {
+		some = o.Has("sql")
+		if e, ok := o.Object("expr"); ok {
+			r.Expr = &Expr{Filter: e.Text("filter"), Where: e.Text("where"), Select: e.Text("select")}
+			_ = e.Done() // the object o has the error too
 		}
-	}
-	if d, ok := o.Object("delivery"); ok {
-		r.Delivery = decodeDelivery(d)
-		if err := d.Done(); err != nil {
-			return Rule{}, malformed(err)
+		if d, ok := o.Object("delivery"); ok {
+			r.Delivery = decodeDelivery(d)
+			_ = d.Done()
 		}
-	}
-	items, some := o.Items("actions", 0, maxActions)
-	failed := o.Raw("errorAction")
-	if err := o.Done(); err != nil {
+	})
+	if err != nil {
 		return Rule{}, malformed(err)
 	}
+	r.SQL, r.Version, r.Description, r.Disabled = t.SQL, Version(t.Version), t.Description, t.Disabled
+	r.Actions, r.ErrorAction = t.Actions, t.ErrorAction
 	if r.Expr == nil {
-		if !o.Has("sql") {
+		if !some {
 			return Rule{}, malformed(&actions.FieldError{Field: "sql", Want: "a statement"})
 		}
 		or(&r.Version, V2015)
 	}
-	if !some {
-		return Rule{}, malformed(&actions.FieldError{Field: "actions", Want: "an array of actions"})
-	}
-	for i, item := range items {
-		a, err := s.decodeAction(fmt.Sprintf("actions[%d]", i), item)
-		if err != nil {
-			return Rule{}, err
-		}
-		r.Actions = append(r.Actions, a)
-	}
-	if o.Has(errorField) {
-		a, err := s.decodeAction(errorField, failed)
-		if err != nil {
-			return Rule{}, err
-		}
-		r.ErrorAction = a
-	}
 	return r, nil
-}
-
-func (s *Service) decodeAction(field string, data []byte) (actions.Action, error) {
-	a, err := actions.Decode(data, s.cfg.Kinds)
-	if err != nil {
-		return nil, &Error{Kind: ErrInvalid, Field: field, Message: field + ": " + err.Error(), Err: err}
-	}
-	return a, nil
 }
 
 func malformed(err error) error {
 	e := &Error{Kind: ErrInvalid, Message: err.Error(), Err: err}
-	if f := (*actions.FieldError)(nil); errors.As(err, &f) {
+	if a := (*actions.ActionError)(nil); errors.As(err, &a) {
+		e.Field, e.Err = a.Field, a.Err
+	} else if f := (*actions.FieldError)(nil); errors.As(err, &f) {
 		e.Field = f.Field
 	}
 	return e

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxActions     = 10
+	maxActions     = actions.MaxTopicRuleActions
 	maxName        = 128
 	maxDescription = 4096
 	errorField     = "errorAction"

@@ -290,7 +290,9 @@ func storeError(what string, err error) error {
 func (s *Service) activate(rl *rule) {
 	next := rl.revision
 	if next != nil {
-		next.rule = rl
+		if next.rule == nil { // restore may have begun work
+			next.rule = rl
+		}
 		if rl.record.Disabled {
 			next = nil
 		}
