@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -51,6 +52,7 @@ type counters struct{ sent, refused, handled, failed, dropped, repeated atomic.U
 
 // A connection is what the broker says of one.
 type connection struct {
+	to         io.Writer     // which ends with it
 	down       chan struct{} // closed when it ended
 	quota      chan struct{} // as many as may be under way
 	maxPacket  int           // 0: no bound
@@ -179,7 +181,7 @@ func (l *Link) pause(failures int) time.Duration {
 
 // up notes a connection, and calls Up on a goroutine, since autopaho must not wait.
 func (l *Link) up(ctx context.Context, ack *paho.Connack) {
-	c := &connection{down: make(chan struct{}), maxQoS: 2, retain: true, subIDs: true, shared: true, persistent: l.cfg.SessionExpiry > 0}
+	c := &connection{to: l.session.writer(), down: make(chan struct{}), maxQoS: 2, retain: true, subIDs: true, shared: true, persistent: l.cfg.SessionExpiry > 0}
 	quota := 65535
 	if p := ack.Properties; p != nil {
 		if p.MaximumPacketSize != nil {

@@ -335,6 +335,7 @@ func TestConnectionsThatBreakWhilePublishing(t *testing.T) {
 		var cutting sync.WaitGroup
 		cutting.Go(func() {
 			for ctx.Err() == nil {
+				ready(t, writer)
 				takeOver(t, m.Addr, id)
 			}
 		})
@@ -344,6 +345,7 @@ func TestConnectionsThatBreakWhilePublishing(t *testing.T) {
 			for j := range 10 {
 				ps = append(ps, message("a", i+j, qos))
 			}
+			ready(t, writer)
 			errs := writer.Publish(ctx, ps)
 			for j := range ps {
 				if errs == nil || errs[j] == nil {

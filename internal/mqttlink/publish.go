@@ -123,7 +123,7 @@ const maxBuffered = 64
 // flush writes the messages of ps[from:to]. Those without an acknowledgement fail with it,
 // the others when the connection ends, which it does then.
 func (b *batch) flush(from, to int) error {
-	err := b.link.write(b.buffer)
+	err := b.conn.write(b.buffer)
 	b.buffer = b.buffer[:0]
 	for i := from; i < to; i++ {
 		if b.ps[i].QoS > 0 || b.errs != nil && b.errs[i] != nil {
@@ -160,7 +160,7 @@ func (b *batch) enter(ctx context.Context, i int) error {
 		default:
 		}
 		if !waited { // room comes when these are acknowledged
-			if err := b.link.write(b.buffer); err != nil {
+			if err := b.conn.write(b.buffer); err != nil {
 				return err
 			}
 			b.buffer = b.buffer[:0]
@@ -323,13 +323,11 @@ func reasonText(p *packets.Properties) string {
 
 // write writes packets as one. An error, which has ErrDown in its chain, ends the
 // connection.
-func (l *Link) write(ps []io.WriterTo) (err error) {
+func (c *connection) write(ps []io.WriterTo) (err error) {
 	if len(ps) == 0 {
 		return nil
 	}
-	l.session.mu.Lock()
-	conn := l.session.conn
-	l.session.mu.Unlock()
+	conn := c.to
 	w, ok := conn.(*wire)
 	if ok {
 		w.Lock()
@@ -368,7 +366,7 @@ func (l *Link) request(ctx context.Context, p pahosession.Packet) (packets.Contr
 		}
 		return packets.ControlPacket{}, err
 	}
-	if err := l.write([]io.WriterTo{p}); err != nil {
+	if err := c.write([]io.WriterTo{p}); err != nil {
 		return packets.ControlPacket{}, err
 	}
 	over := time.NewTimer(l.cfg.Timeout)

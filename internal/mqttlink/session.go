@@ -99,6 +99,13 @@ func (s *session) PacketReceived(p *packets.ControlPacket, in chan<- *packets.Pu
 // Ack is called by paho when the message was read; see done.
 func (s *session) Ack(*packets.Publish) error { return nil }
 
+// writer is the connection that there is.
+func (s *session) writer() io.Writer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
 // arrive notes a message, in the order in which they were read.
 func (s *session) arrive(p *paho.Publish) *arrival {
 	s.mu.Lock()
