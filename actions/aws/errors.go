@@ -3,10 +3,10 @@ package aws
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -83,14 +83,30 @@ func judge(err error, chosen bool) error {
 	if err == nil || errors.Is(err, actions.ErrPermanent) {
 		return err
 	}
-	if final(err, chosen) {
+	switch v := weigh(err); {
+	case v == byEvent, v == byResource && chosen:
 		return actions.Permanent(&callError{err})
+	default:
+		return &callError{err}
 	}
-	return &callError{err}
 }
 
-// final reports whether an error is for good.
-func final(err error, chosen bool) bool {
+// A verdict says what an error of a call is about.
+type verdict uint8
+
+const (
+	byService  verdict = iota // the service, or the way to it
+	byResource                // what it is asked to write to
+	byEvent                   // what it is asked to write
+)
+
+// denied reports whether the caller may not make the call.
+func denied(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
+}
+
+func weigh(err error) verdict {
 	var (
 		call, inner *smithy.OperationError
 		api         smithy.APIError
@@ -100,11 +116,11 @@ func final(err error, chosen bool) bool {
 	)
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return false
+		return byService
 	case errors.As(err, &call) && errors.As(call.Err, &inner):
-		return false // a call to get credentials
+		return byService // a call to get credentials
 	case errors.As(err, &invalid), errors.As(err, &written):
-		return true
+		return byEvent
 	}
 	status := 0
 	if errors.As(err, &answer) {
@@ -117,23 +133,27 @@ func final(err error, chosen bool) bool {
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
 	switch {
 	case code == "" && status == 0:
-		return false // there was no answer
+		return byService // there was no answer
 	case throttled || slices.Contains(passing, code) || slices.Contains(lapsed, code):
-		return false
+		return byService
 	case status == http.StatusNotImplemented:
-		return true
+		return byEvent
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return false
+		return byService
 	case slices.Contains(standing, code), status == http.StatusUnauthorized, status == http.StatusForbidden,
 		status == http.StatusNotFound, status == http.StatusProxyAuthRequired, status > 0 && status < 400:
-		return chosen
+		return byResource
 	}
-	return true
+	return byEvent
 }
 
-// entryError is the error of one entry in the answer to a batch.
+// entryError is the error of one entry in the answer to a batch; call is such as
+// "SQS SendMessageBatch".
 func entryError(call, code, message string, chosen bool) error {
-	return judge(fmt.Errorf("%s: %w", call, &smithy.GenericAPIError{Code: code, Message: message}), chosen)
+	service, operation, _ := strings.Cut(call, " ")
+	return judge(&smithy.OperationError{
+		ServiceID: service, OperationName: operation, Err: &smithy.GenericAPIError{Code: code, Message: message},
+	}, chosen)
 }
 
 // A callError has the text of a call that failed, without what must not be told.

@@ -12,7 +12,17 @@ import (
 // writes in the TopicRulePayload of a rule. Where there are several Services, an action
 // names one as "sink", which AWS does not know.
 func Kinds(services ...*Services) map[string]actions.Decoder {
-	return map[string]actions.Decoder{}
+	return map[string]actions.Decoder{
+		"cloudwatchAlarm":  decoder(services, readAlarm),
+		"cloudwatchLogs":   decoder(services, readLogs),
+		"cloudwatchMetric": decoder(services, readMetric),
+		"eventBridge":      decoder(services, readBus),
+		"lambda":           decoder(services, readLambda),
+		"sageMaker":        decoder(services, readSageMaker),
+		"sqs":              decoder(services, readSQS),
+		"stepFunctions":    decoder(services, readSteps),
+		"timestream":       decoder(services, readTimestream),
+	}
 }
 
 // A part is an action that a decoder makes.
