@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/thinghub/thinghub/actions"
+)
+
+// passing are conditions of the classes that are about data and statements that may go
+// away without another event or another rule: somebody changes the schema, or grants a
+// right.
+var passing = map[string]bool{
+	"42P01": true, // undefined_table
+	"42703": true, // undefined_column
+	"42704": true, // undefined_object
+	"42883": true, // undefined_function
+	"42501": true, // insufficient_privilege
+	"42P10": true, // invalid_column_reference: ON CONFLICT without a unique index
+	"42P05": true, // duplicate_prepared_statement: a pooler's
+}
+
+// stale are what a statement that was prepared before the schema changed may fail with.
+var stale = map[string]bool{
+	"0A000": true, // cached plan must not change result type
+	"26000": true, // invalid_sql_statement_name: a pooler's, or DISCARD ALL
+	"42804": true, // datatype_mismatch
+	"42P18": true, // indeterminate_datatype
+}
+
+// codeOf returns the SQLSTATE of an error, "" if it is none of the server's.
+func codeOf(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// final reports whether trying again would fail again.
+func final(code string) bool {
+	if passing[code] {
+		return false
+	}
+	switch code[:min(2, len(code))] {
+	case "0A", // not supported
+		"21", // cardinality violation
+		"22", // data exception
+		"23", // integrity constraint violation
+		"42", // syntax error or access rule violation
+		"44", // WITH CHECK OPTION violation
+		"54", // a limit of the program, such as the size of a row in an index
+		"P0": // raised by a function or a trigger
+		return true
+	}
+	return false
+}
+
+// judge makes an error of the database fit to be reported: permanent, if it is, and short.
+func judge(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	if err = error(&serverError{e}); final(e.Code) {
+		return actions.Permanent(err)
+	}
+	return err
+}
+
+// A serverError is an error of the server's, whose text may repeat what a device sent.
+type serverError struct{ err *pgconn.PgError }
+
+func (e *serverError) Error() string {
+	s := fmt.Sprintf("postgres: %s: %s (SQLSTATE %s)", strings.ToLower(e.err.Severity), clip(e.err.Message), e.err.Code)
+	if e.err.ConstraintName != "" && !strings.Contains(s, e.err.ConstraintName) {
+		s += ", constraint " + clip(e.err.ConstraintName)
+	}
+	return s
+}
+
+func (e *serverError) Unwrap() error { return e.err }
+
+const longestMessage = 300
+
+func clip(s string) string {
+	if len(s) <= longestMessage {
+		return s
+	}
+	cut := longestMessage
+	for cut > longestMessage-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "..."
+}

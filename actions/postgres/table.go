@@ -1,0 +1,159 @@
+package postgres
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/thinghub/thinghub/actions"
+	"github.com/thinghub/thinghub/internal/sqltext"
+)
+
+func placeholder(i int) string { return "$" + strconv.Itoa(i+1) }
+
+// nameOf names a prepared statement, or a temporary table, after what it is for.
+func nameOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "thinghub_" + hex.EncodeToString(sum[:12])
+}
+
+func quoted(names []string) []string {
+	q := make([]string, len(names))
+	for i, name := range names {
+		q[i] = sqltext.Name(name, '"')
+	}
+	return q
+}
+
+func (a *Action) compileTable() (*plan, error) {
+	if a.Table == "" {
+		return nil, &actions.FieldError{Field: "table", Want: "a table, or a statement"}
+	}
+	if err := sqltext.CheckTable(a.Table); err != nil {
+		return nil, &actions.FieldError{Field: "table", Value: err.Error(), Want: "the name of a table, with that of its schema and a point before it at most"}
+	}
+	names, from, err := sqltext.Row(a.Columns, a.Members)
+	if err != nil {
+		return nil, fieldError(err)
+	}
+	p := &plan{}
+	for i, s := range from {
+		p.source("columns."+names[i], "column "+names[i], s)
+	}
+	conflict, err := a.conflict(names)
+	if err != nil {
+		return nil, err
+	}
+	columns := strings.Join(quoted(names), ", ")
+	table := sqltext.Table(a.Table, '"')
+	values := make([]string, len(names))
+	for i := range values {
+		values[i] = placeholder(i)
+	}
+	p.sql = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", table, columns, strings.Join(values, ", "), conflict)
+	p.name = nameOf(p.sql)
+	switch a.Mode {
+	case "", modeInsert:
+	case modeCopy:
+		p.copy = a.copying(table, columns, conflict)
+	default:
+		return nil, &actions.FieldError{Field: "mode", Value: strconv.Quote(a.Mode), Want: "insert or copy"}
+	}
+	return p, a.checkBatch()
+}
+
+// conflict returns the clause for rows that are there already.
+func (a *Action) conflict(names []string) (string, error) {
+	for i, k := range a.Key {
+		if !slices.Contains(names, k) || slices.Contains(a.Key[:i], k) {
+			return "", &actions.FieldError{Field: fmt.Sprintf("key[%d]", i), Value: strconv.Quote(k), Want: "a column that is written, once"}
+		}
+	}
+	key := strings.Join(quoted(a.Key), ", ")
+	switch a.OnConflict {
+	case "", conflictError:
+		if a.Key != nil {
+			return "", errors.New("key is there without onConflict, expected nothing or update there")
+		}
+		return "", nil
+	case conflictKeep:
+		if len(a.Key) == 0 {
+			return " ON CONFLICT DO NOTHING", nil
+		}
+		return " ON CONFLICT (" + key + ") DO NOTHING", nil
+	case conflictUpdate:
+		if len(a.Key) == 0 {
+			return "", &actions.FieldError{Field: "key", Want: "the columns that tell whether a row is there"}
+		}
+		var set []string
+		for i, q := range quoted(names) {
+			if !slices.Contains(a.Key, names[i]) {
+				set = append(set, q+" = EXCLUDED."+q)
+			}
+		}
+		if set == nil {
+			return " ON CONFLICT (" + key + ") DO NOTHING", nil
+		}
+		return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", "), nil
+	}
+	return "", &actions.FieldError{Field: "onConflict", Value: strconv.Quote(a.OnConflict), Want: "error, nothing or update"}
+}
+
+// copying says how rows are copied: at once, or through a temporary table, which COPY needs
+// where there may be conflicts. That lives as long as the connection, and is empty again
+// with each commit.
+func (a *Action) copying(table, columns, conflict string) *copying {
+	if conflict == "" {
+		return &copying{into: fmt.Sprintf("COPY %s (%s) FROM STDIN", table, columns)}
+	}
+	stage := "pg_temp." + nameOf(table+" "+columns)
+	c := &copying{
+		begin:  fmt.Sprintf("BEGIN; CREATE TEMPORARY TABLE IF NOT EXISTS %s ON COMMIT DELETE ROWS AS SELECT 0::int AS thinghub_n, %s FROM %s LIMIT 0", stage[len("pg_temp."):], columns, table),
+		into:   fmt.Sprintf("COPY %s (thinghub_n, %s) FROM STDIN", stage, columns),
+		forget: "DROP TABLE IF EXISTS " + stage,
+	}
+	rows := stage
+	if a.OnConflict == conflictUpdate {
+		// One statement updates a row once: of rows with one key it takes the last. NULL
+		// is never the same key as NULL.
+		key := quoted(a.Key)
+		var null []string
+		for _, k := range key {
+			null = append(null, k+" IS NULL")
+		}
+		by := fmt.Sprintf("%s, CASE WHEN %s THEN thinghub_n END", strings.Join(key, ", "), strings.Join(null, " OR "))
+		rows = fmt.Sprintf("(SELECT DISTINCT ON (%s) * FROM %s ORDER BY %s, thinghub_n DESC) AS thinghub_rows", by, stage, by)
+	}
+	c.end = fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s ORDER BY thinghub_n%s; COMMIT", table, columns, columns, rows, conflict)
+	return c
+}
+
+func fieldError(err error) error {
+	var e *sqltext.RowError
+	if errors.As(err, &e) {
+		return &actions.FieldError{Field: e.Field, Value: e.Value, Want: e.Want}
+	}
+	return err
+}
+
+// texts returns a member that is an array of texts, nil if there is none.
+func texts(o *actions.Object, name string) []string {
+	items, ok := o.Items(name, 1, sqltext.MostColumns)
+	if !ok {
+		return nil
+	}
+	list := make([]string, 0, len(items))
+	for i, item := range items {
+		v, err := sqltext.Read(string(item))
+		if err != nil || v.Kind != sqltext.Text {
+			o.Refuse(fmt.Sprintf("%s[%d]", name, i), string(item), "a text")
+			return nil
+		}
+		list = append(list, v.Text)
+	}
+	return list
+}
