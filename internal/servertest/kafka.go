@@ -14,7 +14,8 @@ import (
 )
 
 // Kafka returns the address of a Kafka broker, a cluster of one node without topics, for
-// all tests of a binary. Topics are made by hand, with one replica.
+// all tests of a binary. Topics are made by hand, with one replica. Everybody may do
+// everything with what has no access control list.
 func Kafka(tb testing.TB) string {
 	tb.Helper()
 	return Shared(tb, "kafka", startKafka)
@@ -65,6 +66,8 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs=DIR
 auto.create.topics.enable=false
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
