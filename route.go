@@ -89,8 +89,8 @@ func (r router) provision(m *Message) error {
 	}
 	topic, payload := strings.Clone(m.Topic), bytes.Clone(m.Payload)
 	by := provision.Requester{Principal: m.Origin.Principal, ClientID: m.Origin.ClientID}
-	if by.ClientID == "" {
-		return broker.Refuse(broker.NotAuthorized, "provisioning answers over MQTT alone")
+	if by.ClientID == "" || m.Origin.Upstream { // whose ids are not those of clients here
+		return broker.Refuse(broker.NotAuthorized, "provisioning answers over MQTT, and clients of this hub alone")
 	}
 	r.hub.background(func(ctx context.Context) {
 		if _, err := r.hub.principals.provision.Handle(ctx, topic, payload, by); err != nil {

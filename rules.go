@@ -45,7 +45,7 @@ func ruleMessage(a *actions.Message, m *Message) {
 	a.ResponseTopic, a.CorrelationData = m.ResponseTopic, m.CorrelationData
 	if o.Source == broker.FromClient || o.Source == broker.FromWill {
 		a.Protocol = actions.ProtocolMQTT
-		if o.ClientID == "" {
+		if o.ClientID == "" && !o.Upstream {
 			a.Protocol = actions.ProtocolHTTP
 		}
 	}

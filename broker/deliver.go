@@ -16,11 +16,7 @@ import (
 func (s *Server) Publish(ctx context.Context, m *Message) error {
 	var unkept error
 	if m.Retain && !s.cfg.DisableRetain {
-		if len(m.Payload) == 0 {
-			unkept = s.cfg.Retained.Delete(ctx, m.Topic)
-		} else {
-			unkept = s.cfg.Retained.Put(ctx, m.keep())
-		}
+		unkept = s.retain(ctx, m)
 	}
 	if err := s.cfg.Broker.Publish(ctx, m); err != nil {
 		return err
@@ -32,6 +28,14 @@ func (s *Server) Publish(ctx context.Context, m *Message) error {
 		return fmt.Errorf("%w: %w", ErrNotRetained, unkept)
 	}
 	return nil
+}
+
+// retain keeps m, or what is kept of its topic no longer.
+func (s *Server) retain(ctx context.Context, m *Message) error {
+	if len(m.Payload) == 0 {
+		return s.cfg.Retained.Delete(ctx, m.Topic)
+	}
+	return s.cfg.Retained.Put(ctx, m.keep())
 }
 
 // Deliver brings m to one client and to nobody else, by the subscriptions of its that
@@ -126,7 +130,7 @@ func (s *Server) fanout(b *batch, group string, m *Message) {
 // isOwn reports whether No Local keeps m from the client that published it
 // [MQTT-3.8.3-3].
 func (m *Message) isOwn(clientID string, opts uint64) bool {
-	return opts&optNoLocal != 0 && m.Origin.ClientID == clientID && (m.Origin.Source == FromClient || m.Origin.Source == FromWill)
+	return opts&optNoLocal != 0 && m.Origin.ClientID == clientID && !m.Origin.Upstream && (m.Origin.Source == FromClient || m.Origin.Source == FromWill)
 }
 
 // legOf is how m travels to one subscription [MQTT-3.8.4-8, 3.3.1-12, -13].

@@ -49,6 +49,10 @@ type Origin struct {
 	RemoteAddr net.Addr
 	// Hops counts how often the message led to another one, against loops.
 	Hops uint8
+	// Upstream says that the publishing client is not the hub's, but one of the broker that
+	// the hub stands on (see [Upstream]), which has the message already. What is known of
+	// the client is what that broker, or whoever may publish there, says.
+	Upstream bool
 }
 
 // PayloadFormat is MQTT 5's Payload Format Indicator.

@@ -12,6 +12,8 @@ const EveryGroup = "#"
 // A Broker moves messages between hubs. The default, [NewMemory], knows one hub.
 // Matching subscribers and delivering to them is never the implementer's work.
 //
+// One that stands on a broker with clients of its own is an [Upstream].
+//
 // All methods are safe for concurrent use. Publish and Subscribe may wait; a
 // server with a Broker other than the default drives its connections by
 // goroutines, so that only the connection that asked waits.

@@ -113,7 +113,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.SysInterval > 0 {
 		wg.Go(func() { s.sysTopics(ctx) })
 	}
-	err := s.cfg.Broker.Run(ctx, s.deliver)
+	err := s.runBroker(ctx)
 	if ctx.Err() != nil {
 		err = nil
 	} else {
