@@ -116,4 +116,3 @@ func FuzzTag(f *testing.F) {
 		require.Equal(t, slot(key), slot(memory), "%q %q", key, memory)
 	})
 }
-

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -389,6 +390,9 @@ func members(out []any, payload []byte) ([]any, error) {
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, fmt.Errorf("redis: the payload: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("redis: the payload: something follows the object")
 	}
 	if len(out) == none {
 		return nil, errNoFields

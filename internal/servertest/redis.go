@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -34,12 +36,38 @@ func Redis(tb testing.TB) string {
 // RunRedis starts a redis-server on a free port, with more of its arguments, such as
 // "--cluster-enabled", "yes". What it writes goes to dir.
 func RunRedis(dir string, args ...string) (addr string, s *Server, err error) {
-	port, err := Port()
-	if err != nil {
-		return "", nil, err
+	return onFreePort(func(port int) (*Server, error) { return RunRedisOn(dir, port, args...) })
+}
+
+var redisPorts struct {
+	sync.Mutex
+	given map[int]bool
+}
+
+// onFreePort tries some ports, because one that is free now may be taken when the server
+// comes to it. None is given twice: else one of two servers would be taken for the other.
+func onFreePort(run func(port int) (*Server, error)) (addr string, s *Server, err error) {
+	for range 5 {
+		var port int
+		if port, err = Port(); err != nil {
+			return "", nil, err
+		}
+		redisPorts.Lock()
+		if redisPorts.given == nil {
+			redisPorts.given = map[int]bool{}
+		}
+		taken := redisPorts.given[port]
+		redisPorts.given[port] = true
+		redisPorts.Unlock()
+		if taken {
+			err = fmt.Errorf("port %d was given to another server", port)
+			continue
+		}
+		if s, err = run(port); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			return Addr(port), s, err
+		}
 	}
-	s, err = RunRedisOn(dir, port, args...)
-	return Addr(port), s, err
+	return "", nil, err
 }
 
 // RunRedisOn is RunRedis with a port.
@@ -54,22 +82,19 @@ func RunRedisOn(dir string, port int, args ...string) (*Server, error) {
 // RunSentinel starts a sentinel on a free port that watches a master called name, and
 // takes it for dead after half a second.
 func RunSentinel(dir, name, master string) (addr string, s *Server, err error) {
-	port, err := Port()
-	if err != nil {
-		return "", nil, err
-	}
 	host, at, err := net.SplitHostPort(master)
 	if err != nil {
 		return "", nil, err
 	}
-	file := fmt.Sprintf("%s/sentinel-%d.conf", dir, port)
-	conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 5000\n",
-		port, dir, name, host, at, name, name)
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		return "", nil, err
-	}
-	s, err = Run(Program{Name: "redis-server", Args: []string{file, "--sentinel"}, Ready: answersPing(Addr(port))})
-	return Addr(port), s, err
+	return onFreePort(func(port int) (*Server, error) {
+		file := filepath.Join(dir, fmt.Sprintf("sentinel-%d.conf", port))
+		conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 5000\n",
+			port, dir, name, host, at, name, name)
+		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+			return nil, err
+		}
+		return Run(Program{Name: "redis-server", Args: []string{file, "--sentinel"}, Ready: answersPing(Addr(port))})
+	})
 }
 
 // answersPing is a Program.Ready: the server answers PING, if only that it wants a password.
