@@ -163,9 +163,10 @@ func (e *requestError) Error() string {
 	return "the server answers " + status(e.status) + ": " + e.problem.String()
 }
 
-// refused reports whether it may be the fault of a document.
+// refused reports whether it may be the fault of a document. A request that went to a
+// wrong path, or to a server that is no search server, is answered 400 in other words.
 func (e *requestError) refused() bool {
-	return e.status == http.StatusBadRequest || e.status == http.StatusRequestEntityTooLarge
+	return e.status == http.StatusBadRequest && e.problem != nil || e.status == http.StatusRequestEntityTooLarge
 }
 
 // aboutType reports whether the server misses the types of documents, or does not want

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -519,4 +520,38 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 func answer(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// Whatever devices bring in, a request has the documents that it is to have, and no more.
+func FuzzRequest(f *testing.F) {
+	f.Add("a", "1", "t", "7", `{"n":1}`)
+	f.Add(`a"}}`, "\"}}\n{\"delete\":{\"_index\":\"b\",\"_id\":\"1\"}}\n", `"`, "1,\"x\":2", "{}\n{\"index\":{}}\n{}")
+	f.Add("..", "\\", "\x00", "-0", "{\"a\":\r\n\"\\n\"}")
+	f.Add("a/../b", "é\u2028", "_", "+5", "{\"\xff\":1}")
+	f.Add("a%2f", "</script>", "", "9223372036854775808", "{\"a\":\"\n\"}")
+	f.Fuzz(func(t *testing.T, index, id, typ, version, payload string) {
+		for _, inPath := range [...]bool{false, true} {
+			fk := &fake{types: true, limit: 1 << 30, docs: map[string]stored{}}
+			c := client(t, search.Config{
+				IndexInPath: inPath, URLs: []string{"http://a"},
+				HTTP: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					w := httptest.NewRecorder()
+					fk.ServeHTTP(w, r)
+					return w.Result(), nil
+				})},
+			})
+			err := c.Put(search.Document{Index: "${i}", ID: "${id}", Type: "${t}", Version: "${v}"}).Do(t.Context(), event(payload, index, typ, id, version))
+			if len(fk.requests) == 0 {
+				require.True(t, permanent(err))
+				continue
+			}
+			require.NoError(t, err)
+			last := fk.requests[len(fk.requests)-1]
+			require.Len(t, last.ops, 1)
+			op := last.ops[0]
+			require.Equal(t, []string{index, id, typ}, []string{op.index, op.id, op.kind})
+			require.Equal(t, "index", op.op)
+			require.JSONEq(t, payload, op.source)
+		}
+	})
 }

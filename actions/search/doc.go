@@ -7,7 +7,7 @@
 //		Auth: search.Basic("hub", password),
 //	})
 //	...
-//	hub, err := thinghub.New(thinghub.Config{RuleActions: search.Kinds(cluster)})
+//	hub, err := thinghub.New(thinghub.Config{RuleConfig: rules.Config{Kinds: search.Kinds(cluster)}})
 //
 // New connects to nothing: a hub starts while its cluster is down.
 //
@@ -66,4 +66,6 @@
 // so that only those documents fail whose fault it is. Anything else, a wrong password
 // too, is a trouble of the server: the [actions.Sink] goes down and events wait. With
 // several nodes each request goes to the next one that works.
+//
+// Tested against OpenSearch 2.19, by hand against Elasticsearch 6.8 and 7.10.
 package search

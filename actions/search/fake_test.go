@@ -121,6 +121,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e = &failed{http.StatusBadRequest, "illegal_argument_exception", err.Error()}
 		}
 		w.WriteHeader(e.status)
+		if e.typ == "" { // from what is before _bulk
+			_ = json.NewEncoder(w).Encode(map[string]any{"error": e.cause})
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"type": e.typ, "reason": e.cause}, "status": e.status})
 		return
 	}
@@ -152,7 +156,7 @@ func (f *fake) read(r *http.Request, body *[]byte) ([]operation, error) {
 	index = strings.TrimPrefix(index, "/")
 	switch {
 	case !isBulk || strings.Contains(index, "/"):
-		return nil, &failed{http.StatusNotFound, "", "no handler found for uri [" + r.URL.Path + "]"}
+		return nil, &failed{http.StatusBadRequest, "", "no handler found for uri [" + r.URL.Path + "]"}
 	case r.Method != http.MethodPost && r.Method != http.MethodPut:
 		return nil, &failed{http.StatusMethodNotAllowed, "", "Incorrect HTTP method"}
 	case r.Header.Get("Content-Type") != "application/x-ndjson" && r.Header.Get("Content-Type") != "application/json":

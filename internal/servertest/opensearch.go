@@ -18,7 +18,7 @@ var openSearchFiles string
 var openSearchVersion = regexp.MustCompile(`(?m)/opensearch-core-(.*)\.jar$`)
 
 // OpenSearchLimit is how many bytes a request to [OpenSearch] may have.
-const OpenSearchLimit = 8 << 20
+const OpenSearchLimit = 2 << 20
 
 // OpenSearch returns the address of an OpenSearch node for all tests of a binary: one
 // node, HTTP without a password, data in a folder that is removed at the end.
