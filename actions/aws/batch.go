@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/thinghub/thinghub/actions"
@@ -75,4 +76,54 @@ func checkBody(p []byte, most int, otherwise string) error {
 
 func tooLarge(is, most int) error {
 	return actions.Permanent(errors.New("the payload makes " + strconv.Itoa(is) + " bytes, the service takes " + strconv.Itoa(most)))
+}
+
+// inBatches is apart for a service that has a call for one item besides, and needs its own
+// permission for each: a role that was made for the rules of AWS may make the single one
+// only. Once that is noticed, alone says so.
+func inBatches(n int, alone *atomic.Bool, call func(from, to int) error, single func(i int) error, failed func(i int, err error)) {
+	next := 0
+	if !alone.Load() {
+		refused := false
+		apart(n, func(from, to int) error {
+			err := call(from, to)
+			refused = refused || denied(err)
+			return err
+		}, failed)
+		if !refused {
+			return
+		}
+		err := single(0)
+		if denied(err) {
+			return // not even that
+		}
+		alone.Store(true)
+		failed(0, err)
+		next = 1
+	}
+	var ended error
+	for i := next; i < n; i++ {
+		if ended == nil {
+			err := single(i)
+			if err != nil && !errors.Is(err, actions.ErrPermanent) {
+				ended = err
+			}
+			failed(i, err)
+			continue
+		}
+		failed(i, ended)
+	}
+}
+
+// checkName checks the name of a stream or a table, unless it has templates.
+func checkName(field, name string, most int) error {
+	if name == "" {
+		return wrong(field, "", "a name")
+	}
+	if !templated(name) && (len(name) > most || strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	})) {
+		return wrong(field, name, "a name of at most "+strconv.Itoa(most)+" letters, digits and _-.")
+	}
+	return nil
 }
