@@ -45,8 +45,8 @@ type Action struct {
 	// there are neither Columns nor Members, the outgoing payload is written into a
 	// column "payload".
 	Members []string `json:"members,omitempty"`
-	// Mode is "insert", the default, or "copy", which uses COPY and is faster for large
-	// batches.
+	// Mode is "insert", the default, or "copy", which uses COPY: faster, but it knows no
+	// OnConflict, so that a batch whose answer was lost is written twice.
 	Mode string `json:"mode,omitempty"`
 	// OnConflict says what happens to a row that is there already: "error", the default,
 	// fails the event; "nothing" leaves the row as it is; "update" overwrites the columns
@@ -154,16 +154,7 @@ type plan struct {
 	params []actions.Param
 	sql    string // for one row
 	name   string // of the prepared statement
-	copy   *copying
-}
-
-// copying is how rows are copied into a table.
-type copying struct {
-	into string // COPY ... FROM STDIN
-	// If there are conflicts to be cared for, rows are copied into a temporary table,
-	// which begin makes, and from there by end.
-	begin, end string
-	forget     string // drops the temporary table
+	copy   string // COPY ... FROM STDIN; empty for INSERT
 }
 
 func (a *Action) compile() (*plan, error) {

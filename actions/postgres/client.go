@@ -110,8 +110,12 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 	return map[string]actions.Decoder{kind: func(parameters []byte) (actions.Action, error) {
 		o := actions.ReadObject(parameters)
 		read := decode(o)
-		c := choose(o, clients)
+		named := o.Has("sink")
 		if err := o.Done(); err != nil {
+			return nil, err
+		}
+		c, err := choose(clients, read.SinkName, named)
+		if err != nil {
 			return nil, err
 		}
 		a := c.Action(read)
@@ -119,24 +123,25 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 	}}
 }
 
-// choose finds the client that "sink" names; nil with an error in o.
-func choose(o *actions.Object, clients []*Client) *Client {
-	name := o.Text("sink")
-	if !o.Has("sink") && len(clients) == 1 {
-		return clients[0]
+// choose finds the client of a name, or the only one if none is named.
+func choose(clients []*Client, name string, named bool) (*Client, error) {
+	if !named && len(clients) == 1 {
+		return clients[0], nil
 	}
+	wrong := &actions.FieldError{Field: "sink", Want: "a hub with a PostgreSQL client"}
 	names := make([]string, 0, len(clients))
 	for _, c := range clients {
-		if o.Has("sink") && c.sink.Name() == name {
-			return c
+		if named && c.sink.Name() == name {
+			return c, nil
 		}
 		names = append(names, strconv.Quote(c.sink.Name()))
 	}
-	slices.Sort(names)
-	want := "one of " + strings.Join(names, ", ")
-	if len(names) == 0 {
-		want = "a hub with a PostgreSQL client"
+	if len(names) > 0 {
+		slices.Sort(names)
+		wrong.Want = "one of " + strings.Join(names, ", ")
 	}
-	o.Refuse("sink", name, want)
-	return nil
+	if named {
+		wrong.Value = strconv.Quote(clip(name))
+	}
+	return nil, wrong
 }

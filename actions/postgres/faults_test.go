@@ -9,7 +9,7 @@ import (
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, newRig := range map[string]func(tb testing.TB) sinktest.Rig{
-		"insert": insertRig, "copy": copyRig, "statement": statementRig, "plain copy": plainCopyRig,
+		"insert": insertRig, "copy": copyRig, "statement": statementRig,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -21,6 +21,5 @@ func TestFaults(t *testing.T) {
 func BenchmarkThroughput(b *testing.B) {
 	b.Run("insert", func(b *testing.B) { sinktest.Bench(b, insertRig) })
 	b.Run("copy", func(b *testing.B) { sinktest.Bench(b, copyRig) })
-	b.Run("plain-copy", func(b *testing.B) { sinktest.Bench(b, plainCopyRig) })
 	b.Run("statement", func(b *testing.B) { sinktest.Bench(b, statementRig) })
 }

@@ -26,7 +26,7 @@ var tables atomic.Int64
 // connect connects to the server, past everything that is tested.
 func connect(tb testing.TB) *pgx.Conn {
 	tb.Helper()
-	c, err := pgx.Connect(tb.Context(), dsn(servertest.Postgres(tb)))
+	c, err := pgx.Connect(tb.Context(), dsn(servertest.Postgres(tb))+"&timezone=UTC")
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
@@ -102,18 +102,6 @@ func insertRig(tb testing.TB) sinktest.Rig {
 	})
 }
 
-func copyRig(tb testing.TB) sinktest.Rig {
-	return rig(tb, func(table string) postgres.Action {
-		return postgres.Action{
-			Table:      table,
-			Columns:    map[string]string{"trace": "${traceid()}", "payload": "$payload"},
-			Members:    []string{"key", "n"},
-			Mode:       "copy",
-			OnConflict: "nothing", Key: []string{"trace"},
-		}
-	})
-}
-
 func statementRig(tb testing.TB) sinktest.Rig {
 	return rig(tb, func(table string) postgres.Action {
 		return postgres.Action{Statement: `INSERT INTO ` + table + ` (trace, key, n, payload)
@@ -121,10 +109,10 @@ func statementRig(tb testing.TB) sinktest.Rig {
 	})
 }
 
-// plainCopyRig has duplicates where an answer is lost.
-func plainCopyRig(tb testing.TB) sinktest.Rig {
+// copyRig has duplicates where an answer is lost.
+func copyRig(tb testing.TB) sinktest.Rig {
 	r := rig(tb, func(table string) postgres.Action {
-		return postgres.Action{Table: table, Columns: map[string]string{"key": "${key}", "n": "${n}", "payload": "$payload"}, Mode: "copy"}
+		return postgres.Action{Table: table, Columns: map[string]string{"payload": "$payload"}, Members: []string{"key", "n"}, Mode: "copy"}
 	})
 	r.Once = false
 	return r

@@ -59,7 +59,10 @@ func (a *Action) compileTable() (*plan, error) {
 	switch a.Mode {
 	case "", modeInsert:
 	case modeCopy:
-		p.copy = a.copying(table, columns, conflict)
+		if conflict != "" {
+			return nil, &actions.FieldError{Field: "onConflict", Value: strconv.Quote(a.OnConflict), Want: "error: COPY has no other, mode insert has"}
+		}
+		p.copy = fmt.Sprintf("COPY %s (%s) FROM STDIN", table, columns)
 	default:
 		return nil, &actions.FieldError{Field: "mode", Value: strconv.Quote(a.Mode), Want: "insert or copy"}
 	}
@@ -101,35 +104,6 @@ func (a *Action) conflict(names []string) (string, error) {
 		return " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", "), nil
 	}
 	return "", &actions.FieldError{Field: "onConflict", Value: strconv.Quote(a.OnConflict), Want: "error, nothing or update"}
-}
-
-// copying says how rows are copied: at once, or through a temporary table, which COPY needs
-// where there may be conflicts. That lives as long as the connection, and is empty again
-// with each commit.
-func (a *Action) copying(table, columns, conflict string) *copying {
-	if conflict == "" {
-		return &copying{into: fmt.Sprintf("COPY %s (%s) FROM STDIN", table, columns)}
-	}
-	stage := "pg_temp." + nameOf(table+" "+columns)
-	c := &copying{
-		begin:  fmt.Sprintf("BEGIN; CREATE TEMPORARY TABLE IF NOT EXISTS %s ON COMMIT DELETE ROWS AS SELECT 0::int AS thinghub_n, %s FROM %s LIMIT 0", stage[len("pg_temp."):], columns, table),
-		into:   fmt.Sprintf("COPY %s (thinghub_n, %s) FROM STDIN", stage, columns),
-		forget: "DROP TABLE IF EXISTS " + stage,
-	}
-	rows := stage
-	if a.OnConflict == conflictUpdate {
-		// One statement updates a row once: of rows with one key it takes the last. NULL
-		// is never the same key as NULL.
-		key := quoted(a.Key)
-		var null []string
-		for _, k := range key {
-			null = append(null, k+" IS NULL")
-		}
-		by := fmt.Sprintf("%s, CASE WHEN %s THEN thinghub_n END", strings.Join(key, ", "), strings.Join(null, " OR "))
-		rows = fmt.Sprintf("(SELECT DISTINCT ON (%s) * FROM %s ORDER BY %s, thinghub_n DESC) AS thinghub_rows", by, stage, by)
-	}
-	c.end = fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s ORDER BY thinghub_n%s; COMMIT", table, columns, columns, rows, conflict)
-	return c
 }
 
 func fieldError(err error) error {

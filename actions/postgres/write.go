@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -64,7 +63,7 @@ func (w *writing) read(i int, ev actions.Event, err error) {
 func (w *writing) write(ctx context.Context) error {
 	pooled, err := w.client.pool.Acquire(ctx)
 	if err != nil {
-		return judge(err)
+		return fmt.Errorf("postgres: %w", err) // what it may be, it is not the events' fault
 	}
 	defer pooled.Release() // a connection in a transaction does not go back to the pool
 	w.conn, w.types = pooled.Conn().PgConn(), pooled.Conn().TypeMap()
@@ -92,12 +91,15 @@ func (w *writing) prepare(ctx context.Context) error {
 		known = map[string]*pgconn.StatementDescription{}
 		w.conn.CustomData()[statements] = known
 	}
+	name := ""
+	if w.plan.copy != "" {
+		// COPY does not know which types we thought of, so they must not be old.
+		delete(known, w.plan.name)
+	} else if w.client.named {
+		name = w.plan.name
+	}
 	if w.statement = known[w.plan.name]; w.statement != nil {
 		return nil
-	}
-	name := ""
-	if w.client.named {
-		name = w.plan.name
 	}
 	s, err := w.conn.Prepare(ctx, name, w.plan.sql, nil)
 	if err != nil {
@@ -117,9 +119,6 @@ func (w *writing) refresh(ctx context.Context) (changed bool, err error) {
 	if w.fresh {
 		return false, nil
 	}
-	if err := w.rollback(ctx); err != nil {
-		return false, err
-	}
 	before := w.statement
 	if before.Name != "" {
 		if err := w.conn.Deallocate(ctx, before.Name); err != nil {
@@ -130,13 +129,7 @@ func (w *writing) refresh(ctx context.Context) (changed bool, err error) {
 	if err := w.prepare(ctx); err != nil {
 		return false, err
 	}
-	if slices.Equal(before.ParamOIDs, w.statement.ParamOIDs) {
-		return false, nil
-	}
-	if w.plan.copy != nil && w.plan.copy.forget != "" {
-		return true, w.conn.Exec(ctx, w.plan.copy.forget).Close()
-	}
-	return true, nil
+	return !slices.Equal(before.ParamOIDs, w.statement.ParamOIDs), nil
 }
 
 // encode makes parameters of the values of all rows. Rows for which that cannot be fail
@@ -203,10 +196,7 @@ func (w *writing) transact(ctx context.Context) error {
 	if !final(codeOf(err)) {
 		return err
 	}
-	if w.plan.copy != nil { // which does not say which row
-		if err := w.rollback(ctx); err != nil {
-			return err
-		}
+	if w.plan.copy != "" { // which does not say which row
 		if bad, err = w.send(ctx, batch{rows: w.rows}); !final(codeOf(err)) {
 			return err
 		}
@@ -217,8 +207,9 @@ func (w *writing) transact(ctx context.Context) error {
 // all writes the rows in the fast way. If that fails, bad is the row that failed, or
 // their number if nobody knows.
 func (w *writing) all(ctx context.Context) (bad int, err error) {
-	if w.plan.copy != nil {
-		return len(w.rows), w.copy(ctx)
+	if w.plan.copy != "" {
+		_, err := w.conn.CopyFrom(ctx, bytes.NewReader(w.lines()), w.plan.copy)
+		return len(w.rows), err
 	}
 	return w.send(ctx, batch{rows: w.rows}) // is a transaction, without BEGIN
 }
@@ -319,31 +310,10 @@ func (w *writing) rollback(ctx context.Context) error {
 	return w.conn.Exec(ctx, "ROLLBACK").Close()
 }
 
-// copy writes the rows with COPY.
-func (w *writing) copy(ctx context.Context) error {
-	c := w.plan.copy
-	if c.begin != "" {
-		if err := w.conn.Exec(ctx, c.begin).Close(); err != nil {
-			return err
-		}
-	}
-	if _, err := w.conn.CopyFrom(ctx, bytes.NewReader(w.lines(c.begin != "")), c.into); err != nil {
-		return err
-	}
-	if c.end != "" {
-		return w.conn.Exec(ctx, c.end).Close()
-	}
-	return nil
-}
-
-// lines writes the rows as the text form of COPY has them, with their numbers if they are
-// wanted.
-func (w *writing) lines(numbered bool) []byte {
+// lines writes the rows as the text form of COPY has them.
+func (w *writing) lines() []byte {
 	var b []byte
-	for i, r := range w.rows {
-		if numbered {
-			b = append(strconv.AppendInt(b, int64(i), 10), '\t')
-		}
+	for _, r := range w.rows {
 		for k, p := range r.params {
 			if k > 0 {
 				b = append(b, '\t')

@@ -1,26 +1,75 @@
 package sqltext
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
-// A Row says what is written into a table.
-type Row struct {
-	// Columns have templates by the names of columns.
-	Columns map[string]string
-	// Members are members of the outgoing payload, which have columns of their names.
-	Members []string
-	// Payload is the column for the outgoing payload; empty for none.
-	Payload string
+// Payload stands for the outgoing payload; with a point and a name behind it, for that
+// member of it.
+const Payload = "$payload"
+
+// A Source is where a value comes from.
+type Source struct {
+	// Template is a text with templates; empty if it is the payload.
+	Template string
+	// Member is a member of the outgoing payload; empty if it is all of it.
+	Member string
+}
+
+// SourceOf reads the text of a source: a text with templates, $payload or $payload.member.
+func SourceOf(text string) Source {
+	rest, ok := strings.CutPrefix(text, Payload)
+	switch {
+	case ok && rest == "":
+		return Source{}
+	case ok && len(rest) > 1 && rest[0] == '.':
+		return Source{Member: rest[1:]}
+	}
+	return Source{Template: text}
+}
+
+// Sources are the values of a row or a statement, in their order.
+type Sources []Source
+
+// Append appends the values for an event: its rendered templates, as JSON, in the order of
+// those of the sources, and its outgoing payload. Members that it has not are null; of one
+// that it has twice it is the last.
+func (s Sources) Append(dst []Value, params []string, payload []byte) ([]Value, error) {
+	var members map[string]json.RawMessage
+	for _, of := range s {
+		text := "null"
+		switch {
+		case of.Template != "":
+			text, params = params[0], params[1:]
+		case of.Member == "":
+			dst = append(dst, Value{Raw, string(payload)})
+			continue
+		default:
+			if members == nil {
+				if err := json.Unmarshal(payload, &members); err != nil || members == nil {
+					return nil, errors.New("the payload is not a JSON object")
+				}
+			}
+			if v, ok := members[of.Member]; ok {
+				text = string(v)
+			}
+		}
+		v, err := Read(text)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, v)
+	}
+	return dst, nil
 }
 
 // MostColumns is how many columns a row may have; PostgreSQL takes no more.
 const MostColumns = 1600
-
-// DefaultPayload is the column for the outgoing payload if nothing is said about columns.
-const DefaultPayload = "payload"
 
 // A RowError says which part of a row is wrong.
 type RowError struct{ Field, Value, Want string }
@@ -28,41 +77,38 @@ type RowError struct{ Field, Value, Want string }
 // Error is one sentence for people.
 func (e *RowError) Error() string { return e.Field + " is " + e.Value + ", expected " + e.Want }
 
-// Names returns the columns in the order in which they are written: the templates by their
-// names, the members, the payload; and how many templates there are. An error is a
-// [*RowError].
-func (r Row) Names() (names []string, templates int, err error) {
-	names = slices.Sorted(maps.Keys(r.Columns))
-	templates = len(names)
-	names = append(names, r.Members...)
-	if r.Payload != "" {
-		names = append(names, r.Payload)
+// Row returns what a row is made of: columns has sources by columns, members are members
+// of the outgoing payload that have columns of their names. If there are neither, the
+// outgoing payload is in a column "payload". An error is a [*RowError].
+func Row(columns map[string]string, members []string) (names []string, from Sources, err error) {
+	if n := len(columns) + len(members); n > MostColumns {
+		return nil, nil, &RowError{"columns", fmt.Sprintf("%d columns", n), fmt.Sprintf("at most %d", MostColumns)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		if columns[name] == "" {
+			return nil, nil, &RowError{"columns." + clip(name), "empty", "a text such as ${temp} or " + Payload}
+		}
+		names, from = append(names, name), append(from, SourceOf(columns[name]))
+	}
+	for _, name := range members {
+		names, from = append(names, name), append(from, Source{Member: name})
 	}
 	if len(names) == 0 {
-		names = append(names, DefaultPayload)
-	}
-	if len(names) > MostColumns {
-		return nil, 0, &RowError{"columns", fmt.Sprintf("%d columns", len(names)), fmt.Sprintf("at most %d", MostColumns)}
+		names, from = append(names, Payload[1:]), append(from, Source{})
 	}
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
-		field := "payload"
-		switch {
-		case i < templates:
-			field = "columns"
-		case i < templates+len(r.Members):
-			field = fmt.Sprintf("members[%d]", i-templates)
+		field := "columns"
+		if i >= len(columns) {
+			field = fmt.Sprintf("members[%d]", i-len(columns))
 		}
 		if err := CheckName(name); err != nil {
-			return nil, 0, &RowError{field, err.Error(), "the name of a column"}
+			return nil, nil, &RowError{field, err.Error(), "the name of a column"}
 		}
 		if seen[name] {
-			return nil, 0, &RowError{field, fmt.Sprintf("%q", clip(name)), "a column that is not there already"}
+			return nil, nil, &RowError{field, fmt.Sprintf("%q", clip(name)), "a column that is not there already"}
 		}
 		seen[name] = true
 	}
-	return names, templates, nil
+	return names, from, nil
 }
-
-// HasPayload reports whether the last of [Row.Names] is the outgoing payload.
-func (r Row) HasPayload() bool { return r.Payload != "" || len(r.Columns)+len(r.Members) == 0 }

@@ -15,14 +15,32 @@ const (
 	MySQL
 )
 
-// A Statement is a text that was cut at its templates: there is one part more than there
-// are templates.
+// A Statement is a text that was cut where values stand: there is one part more than there
+// are values.
 type Statement struct {
-	Parts     []string
-	Templates []string // with ${ and }
+	Parts  []string
+	Values []string // ${...}, $payload or $payload.member
+	places []Error  // of the values
 }
 
-// Join puts the text together, with placeholder(i) for template i, from 0.
+// Sources returns where the values come from. The templates have spaces after their ${, so
+// that who finds a mistake in one says where it is in the statement.
+func (s *Statement) Sources() Sources {
+	from := make(Sources, len(s.Values))
+	for i, text := range s.Values {
+		if from[i] = SourceOf(text); from[i].Template != "" {
+			at := s.places[i]
+			spaces := strings.Repeat(" ", at.Column-1)
+			if at.Line > 1 {
+				spaces = strings.Repeat("\n", at.Line-1) + spaces + "  "
+			}
+			from[i].Template = "${" + spaces + text[2:]
+		}
+	}
+	return from
+}
+
+// Join puts the text together, with placeholder(i) for value i, from 0.
 func (s *Statement) Join(placeholder func(i int) string) string {
 	var b strings.Builder
 	for i, part := range s.Parts {
@@ -47,8 +65,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
-// Split cuts a statement at its templates. A semicolon at the end is dropped. The error
-// is an [*Error].
+// Split cuts a statement at its templates and at $payload and $payload.member, for which
+// holds what is said about templates. A semicolon at the end is dropped. The error is an
+// [*Error].
 //
 // A template stands for a value: it must not be in a literal, in a quoted name or beside
 // the letters of a name. In a comment it is part of the comment. The statement has no
@@ -85,13 +104,15 @@ type splitter struct {
 }
 
 func (s *splitter) fail(at int, format string, args ...any) error {
+	e := s.place(at)
+	e.Message = fmt.Sprintf(format, args...)
+	return &e
+}
+
+func (s *splitter) place(at int) Error {
 	before := s.text[:at]
 	start := strings.LastIndexByte(before, '\n') + 1
-	return &Error{
-		Line:    strings.Count(before, "\n") + 1,
-		Column:  utf8.RuneCountInString(before[start:]) + 1,
-		Message: fmt.Sprintf(format, args...),
-	}
+	return Error{Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
 }
 
 func (s *splitter) at(prefix string) bool { return strings.HasPrefix(s.text[s.pos:], prefix) }
@@ -126,6 +147,8 @@ func (s *splitter) next() error {
 		return s.quoted("a quoted name", false)
 	case c == '?' && s.dialect == MySQL:
 		return s.fail(s.pos, "there is a ?, expected values as ${...}")
+	case s.payload() > 0:
+		return s.cut(s.pos, s.payload())
 	case c == '$' && s.dialect == Postgres:
 		return s.dollar()
 	case wordy(c):
@@ -177,6 +200,22 @@ func (s *splitter) quoted(what string, backslash bool) error {
 		}
 	}
 	return s.fail(from, "%s has no closing %c", what, quote)
+}
+
+// payload returns the end of the $payload here, 0 if there is none.
+func (s *splitter) payload() int {
+	if !s.at(Payload) {
+		return 0
+	}
+	end := s.pos + len(Payload)
+	if end < len(s.text) && (s.text[end] == '$' || wordy(s.text[end])) {
+		return 0 // another name, or a quote of PostgreSQL
+	}
+	if end+1 < len(s.text) && s.text[end] == '.' && wordy(s.text[end+1]) {
+		for end++; end < len(s.text) && wordy(s.text[end]); end++ {
+		}
+	}
+	return end
 }
 
 // dollar reads what begins with a $ in PostgreSQL: $tag$ ... $tag$, or $1.
@@ -268,22 +307,23 @@ func (s *splitter) template() error {
 			if depth--; depth > 0 {
 				continue
 			}
+			if strings.TrimSpace(s.text[from+2:i]) == "" {
+				return s.fail(from, "a template is empty")
+			}
 			return s.cut(from, i+1)
 		}
 	}
 	return s.fail(from, "a template has no closing }")
 }
 
-// cut ends a part before a template and begins one behind it.
+// cut ends a part before a value and begins one behind it.
 func (s *splitter) cut(from, to int) error {
-	if strings.TrimSpace(s.text[from+2:to-1]) == "" {
-		return s.fail(from, "a template is empty")
-	}
 	s.out.Parts = append(s.out.Parts, s.text[s.part:from])
-	s.out.Templates = append(s.out.Templates, s.text[from:to])
+	s.out.Values = append(s.out.Values, s.text[from:to])
+	s.out.places = append(s.out.places, s.place(from))
 	s.pos, s.part = to, to
 	if to < len(s.text) && (wordy(s.text[to]) || s.text[to] == '$' || s.text[to] == '\'' || s.text[to] == '"' || s.text[to] == '`') {
-		return s.fail(to, "a template is followed by %q at once, expected a space or a sign: it stands for a value", first(s.text[to:]))
+		return s.fail(to, "a value is followed by %q at once, expected a space or a sign", first(s.text[to:]))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thinghub/thinghub/internal/sqltext"
+	"github.com/thinghub/thinghub/rules/sql"
 )
 
 func number(i int) string { return fmt.Sprintf("$%d", i+1) }
@@ -40,6 +41,9 @@ func TestSplit(t *testing.T) {
 		{"operators of documents", "select doc ? 'a', doc->>'b', doc @> ${a}", sqltext.Postgres, "select doc ? 'a', doc->>'b', doc @> $1", []string{"${a}"}},
 		{"braces and quotes in a template", "select ${ get({'a}': 1}, \"}\") } x", sqltext.Postgres, "select $1 x", []string{"${ get({'a}': 1}, \"}\") }"}},
 		{"quotes twice in a template", "select ${'it''s }'}", sqltext.Postgres, "select $1", []string{"${'it''s }'}"}},
+		{"payload", "insert into t values ($payload, $payload::jsonb, f($payload.temp, $payload.a.b))", sqltext.Postgres, "insert into t values ($1, $2::jsonb, f($3, $4.b))", []string{"$payload", "$payload", "$payload.temp", "$payload.a"}},
+		{"payload in MySQL", "insert into t values ($payload,$payload.temp)", sqltext.MySQL, "insert into t values ($1,$2)", []string{"$payload", "$payload.temp"}},
+		{"dollar quotes with the word payload", "select $payload$ ' $payload$, ${a}", sqltext.Postgres, "select $payload$ ' $payload$, $1", []string{"${a}"}},
 		{"not ASCII", "select 'é', ${a}, ñ", sqltext.Postgres, "select 'é', $1, ñ", []string{"${a}"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,7 +51,7 @@ func TestSplit(t *testing.T) {
 			s, err := sqltext.Split(c.text, c.dialect)
 			require.NoError(t, err)
 			require.Equal(t, c.want, s.Join(number))
-			require.Equal(t, c.templates, s.Templates)
+			require.Equal(t, c.templates, s.Values)
 		})
 	}
 }
@@ -68,9 +72,9 @@ func TestSplitRefuses(t *testing.T) {
 		{"in backticks", "insert into `${table}` values (1)", sqltext.MySQL, "line 1, column 14: a template is in a quoted name, expected it outside of quotes: it stands for a value"},
 		{"in a literal of MySQL", `select "${x}"`, sqltext.MySQL, "line 1, column 9: a template is in a literal, expected it outside of quotes: it stands for a value"},
 		{"at a name", "insert into t_${x} values (1)", sqltext.Postgres, "line 1, column 15: a template stands at the end of the name t_, expected a value"},
-		{"before a name", "select ${x}a", sqltext.Postgres, `line 1, column 12: a template is followed by "a" at once, expected a space or a sign: it stands for a value`},
-		{"before a digit", "select ${x}1", sqltext.Postgres, `line 1, column 12: a template is followed by "1" at once, expected a space or a sign: it stands for a value`},
-		{"two", "select ${x}${y}", sqltext.Postgres, `line 1, column 12: a template is followed by "$" at once, expected a space or a sign: it stands for a value`},
+		{"before a name", "select ${x}a", sqltext.Postgres, `line 1, column 12: a value is followed by "a" at once, expected a space or a sign`},
+		{"before a digit", "select ${x}1", sqltext.Postgres, `line 1, column 12: a value is followed by "1" at once, expected a space or a sign`},
+		{"two", "select ${x}${y}", sqltext.Postgres, `line 1, column 12: a value is followed by "$" at once, expected a space or a sign`},
 		{"own placeholders", "select $1", sqltext.Postgres, "line 1, column 8: there is $1, expected values as ${...}"},
 		{"own question marks", "select ?", sqltext.MySQL, "line 1, column 8: there is a ?, expected values as ${...}"},
 		{"two statements", "select ${x}; drop table t", sqltext.Postgres, "line 1, column 14: something follows the semicolon, expected one statement"},
@@ -95,12 +99,33 @@ func TestSplitRefuses(t *testing.T) {
 	}
 }
 
+// A mistake in a template is reported with its place in the statement.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	text := "insert into é values (${a +},\n  $payload.b, ${ b c })"
+	s, err := sqltext.Split(text, sqltext.Postgres)
+	require.NoError(t, err)
+	from := s.Sources()
+	require.Len(t, from, 3)
+	require.Equal(t, sqltext.Source{Member: "b"}, from[1])
+	statement, err := sql.Compile("SELECT * FROM 'a'", sql.Options{})
+	require.NoError(t, err)
+	var e *sql.Error
+	_, err = statement.Template(from[0].Template, sql.Options{})
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, []int{1, 28}, []int{e.Line, e.Column}, e.Message) // at the }
+	_, err = statement.Template(from[2].Template, sql.Options{})
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, []int{2, 20}, []int{e.Line, e.Column}, e.Message) // at the c
+}
+
 func FuzzSplit(f *testing.F) {
 	for _, text := range []string{
 		"INSERT INTO t(a,b) VALUES (${clientid()}, ${temp});",
 		`select 'a''b', "c", E'\'', $$d$$, $e$f$e$, g$h -- i` + "\n/* /* */ */ ${j}",
 		"select `a`, \"b\\\"\", 'c\\'', # d\n 5--1, ${'}'}, /* e */ ${f} ;",
 	} {
+		f.Add(text+" $payload.a$payload", false)
 		f.Add(text, false)
 		f.Add(text, true)
 	}
@@ -113,11 +138,11 @@ func FuzzSplit(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.Len(t, s.Parts, len(s.Templates)+1)
-		whole := s.Join(func(i int) string { return s.Templates[i] })
+		require.Len(t, s.Parts, len(s.Values)+1)
+		whole := s.Join(func(i int) string { return s.Values[i] })
 		require.True(t, strings.HasPrefix(text, whole))
-		for _, template := range s.Templates {
-			require.True(t, strings.HasPrefix(template, "${") && strings.HasSuffix(template, "}"), template)
+		for _, template := range s.Values {
+			require.True(t, strings.HasPrefix(template, sqltext.Payload) || strings.HasPrefix(template, "${") && strings.HasSuffix(template, "}"), template)
 		}
 		// What is in the templates changes nothing outside of them.
 		again, err := sqltext.Split(s.Join(func(int) string { return "${x}" }), d)

@@ -14,7 +14,8 @@ import (
 // Kind is that of a JSON value.
 type Kind uint8
 
-// The kinds. Document is an object, Array an array.
+// The kinds. Document is an object, Array an array, Raw the outgoing payload, whatever
+// that is.
 const (
 	Null Kind = iota
 	Bool
@@ -22,6 +23,7 @@ const (
 	Text
 	Document
 	Array
+	Raw
 )
 
 // A Value is a JSON value: of a Text what it says, of the others how they stand there.
@@ -125,23 +127,6 @@ func Time(number string) (time.Time, bool) {
 		t = time.UnixMicro(int64(math.Round(ms * 1000))).UTC()
 	}
 	return t, t.Year() >= 1 && t.Year() <= 9999
-}
-
-// Members returns members of a JSON object, as they stand there; those that it has not are
-// null. Of one that comes twice it is the last.
-func Members(object []byte, names []string) ([]string, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(object, &all); err != nil || all == nil {
-		return nil, errors.New("the payload is not a JSON object")
-	}
-	values := make([]string, len(names))
-	for i, name := range names {
-		values[i] = "null"
-		if v, ok := all[name]; ok {
-			values[i] = string(v)
-		}
-	}
-	return values, nil
 }
 
 // Name quotes a name.

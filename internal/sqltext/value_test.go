@@ -85,13 +85,29 @@ func TestTime(t *testing.T) {
 	}
 }
 
-func TestMembers(t *testing.T) {
+func TestSourcesAppend(t *testing.T) {
 	t.Parallel()
-	values, err := sqltext.Members([]byte(` { "a" : 1.50 , "b": {"c" : [ 1 ]} ,"d":"x","d":null, "e": true } `), []string{"b", "a", "missing", "d", "e"})
+	for text, want := range map[string]sqltext.Source{
+		"$payload":      {},
+		"$payload.a.b ": {Member: "a.b "},
+		"$payload.":     {Template: "$payload."},
+		"$payloads":     {Template: "$payloads"},
+		"${payload}":    {Template: "${payload}"},
+		"x":             {Template: "x"},
+	} {
+		require.Equal(t, want, sqltext.SourceOf(text), text)
+	}
+
+	from := sqltext.Sources{{Member: "b"}, {Template: "x"}, {}, {Member: "a"}, {Member: "missing"}, {Template: "y"}, {Member: "d"}, {Member: "e"}}
+	payload := ` { "a" : 1.50 , "b": {"c" : [ 1 ]} ,"d":"x","d":null, "e": true } `
+	values, err := from.Append(nil, []string{`"X"`, "7"}, []byte(payload))
 	require.NoError(t, err)
-	require.Equal(t, []string{`{"c" : [ 1 ]}`, "1.50", "null", "null", "true"}, values)
+	require.Equal(t, []sqltext.Value{
+		{Kind: sqltext.Document, Text: `{"c" : [ 1 ]}`}, {Kind: sqltext.Text, Text: "X"}, {Kind: sqltext.Raw, Text: payload},
+		{Kind: sqltext.Number, Text: "1.50"}, {}, {Kind: sqltext.Number, Text: "7"}, {}, {Kind: sqltext.Bool, Text: "true"},
+	}, values)
 	for _, payload := range []string{"", "1", "null", "[]", "{"} {
-		_, err := sqltext.Members([]byte(payload), nil)
+		_, err := sqltext.Sources{{Member: "a"}}.Append(nil, nil, []byte(payload))
 		require.EqualError(t, err, "the payload is not a JSON object")
 	}
 }
@@ -108,27 +124,29 @@ func TestNames(t *testing.T) {
 
 func TestRow(t *testing.T) {
 	t.Parallel()
-	names, templates, err := sqltext.Row{}.Names()
+	names, from, err := sqltext.Row(nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"payload"}, names)
-	require.Zero(t, templates)
-	require.True(t, sqltext.Row{}.HasPayload())
+	require.Equal(t, sqltext.Sources{{}}, from)
 
-	r := sqltext.Row{Columns: map[string]string{"b": "1", "a": "2"}, Members: []string{"z", "y"}, Payload: "p"}
-	names, templates, err = r.Names()
+	names, from, err = sqltext.Row(map[string]string{"b": "${x}", "a": "$payload"}, []string{"z", "y"})
 	require.NoError(t, err)
-	require.Equal(t, []string{"a", "b", "z", "y", "p"}, names)
-	require.Equal(t, 2, templates)
-	require.True(t, r.HasPayload())
-	require.False(t, sqltext.Row{Members: []string{"a"}}.HasPayload())
+	require.Equal(t, []string{"a", "b", "z", "y"}, names)
+	require.Equal(t, sqltext.Sources{{}, {Template: "${x}"}, {Member: "z"}, {Member: "y"}}, from)
 
-	for want, r := range map[string]sqltext.Row{
-		`payload is "a", expected a column that is not there already`:    {Columns: map[string]string{"a": "1"}, Payload: "a"},
-		`members[1] is "b", expected a column that is not there already`: {Members: []string{"b", "b"}},
-		`members[0] is an empty name, expected the name of a column`:     {Members: []string{""}},
-		`columns is 1601 columns, expected at most 1600`:                 {Members: make([]string, 1601)},
+	for _, c := range []struct {
+		columns map[string]string
+		members []string
+		want    string
+	}{
+		{map[string]string{"a": "1"}, []string{"a"}, `members[0] is "a", expected a column that is not there already`},
+		{nil, []string{"b", "b"}, `members[1] is "b", expected a column that is not there already`},
+		{nil, []string{""}, `members[0] is an empty name, expected the name of a column`},
+		{map[string]string{"": "1"}, nil, `columns is an empty name, expected the name of a column`},
+		{map[string]string{"a": ""}, nil, `columns.a is empty, expected a text such as ${temp} or $payload`},
+		{nil, make([]string, 1601), `columns is 1601 columns, expected at most 1600`},
 	} {
-		_, _, err := r.Names()
-		require.EqualError(t, err, want)
+		_, _, err := sqltext.Row(c.columns, c.members)
+		require.EqualError(t, err, c.want)
 	}
 }

@@ -1,0 +1,4 @@
+package postgres
+
+// Final is exported for tests.
+var Final = final
