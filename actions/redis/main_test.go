@@ -1,7 +1,9 @@
 package redis_test
 
 import (
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,8 +39,12 @@ func reader(tb testing.TB, addr string) *goredis.Client {
 	return db
 }
 
-// name is a prefix for the keys of a test.
-func name(tb testing.TB) string { return strings.ReplaceAll(tb.Name(), "/", ":") }
+var names atomic.Int64
+
+// name is a prefix for the keys of a test, another one each time.
+func name(tb testing.TB) string {
+	return fmt.Sprintf("%s:%d", strings.ReplaceAll(tb.Name(), "/", ":"), names.Add(1))
+}
 
 // event is what the engine would make for an action whose params are rendered to texts.
 func event(payload string, params ...string) actions.Event {

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/thinghub/thinghub/actions"
 	"github.com/thinghub/thinghub/actions/redis"
 	"github.com/thinghub/thinghub/internal/servertest"
+	"github.com/thinghub/thinghub/rules"
 )
 
 func TestForms(t *testing.T) {
@@ -349,4 +351,56 @@ func TestNobodyThere(t *testing.T) {
 	}
 	require.NoError(t, c.Close())
 	require.Error(t, a.Do(t.Context(), event("1")))
+}
+
+// TestTemplates checks, through the engine, how texts become words.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	addr := servertest.Redis(t)
+	c, db := open(t, addr, nil), reader(t, addr)
+	s, err := rules.New(rules.Config{Kinds: redis.Kinds(c)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = s.Run(ctx) }()
+	k := name(t)
+	rule, err := s.DecodeRule("words", fmt.Appendf(nil, `{"sql": "SELECT a FROM 't'", "awsIotSqlVersion": "2016-03-23", "actions": [
+		{"redis": {"command": ["RPUSH", "%[1]s:words", "$payload", "${'$payload'}", "a ${b} c"]}},
+		{"redis": {"command": ["SET", "%[1]s:${b}", "${missing}"]}}
+	], "errorAction": {"redis": {"set": {"key": "%[1]s:report"}}}}`, k))
+	require.NoError(t, err)
+	require.NoError(t, s.Put(ctx, rule))
+	require.NoError(t, s.Submit(ctx, &actions.Message{Topic: "t", Payload: []byte(`{"a":1,"b":"x y\r\nDEL k"}`)}))
+	require.NoError(t, s.Shutdown(ctx))
+	require.Equal(t, []string{`{"a":1}`, "$payload", "a x y\r\nDEL k c"}, db.LRange(ctx, k+":words", 0, -1).Val())
+	report := db.Get(ctx, k+":report").Val()
+	require.Contains(t, report, `"failedAction":"RedisAction"`)
+	require.Contains(t, report, `command[2] is empty: \"${missing}\" has no value for this message`)
+}
+
+// TestOneByOne checks a server without transactions: what fails in passing holds up what
+// is later, what fails for good does not.
+func TestOneByOne(t *testing.T) {
+	t.Parallel()
+	addr, db := own(t)
+	ctx := t.Context()
+	require.NoError(t, db.Do(ctx, "ACL", "SETUSER", "single", "on", "nopass", "~*", "+@all", "-multi").Err())
+	c := open(t, addr, func(c *redis.Config) { c.Options.Username, c.Options.Password = "single", "any" })
+	a := bind(t, c, redis.Action{Stream: &redis.Stream{Key: "${k}"}})
+	require.NoError(t, db.Set(ctx, "text", "x", 0).Err())
+	warm := []actions.Event{event("0", "other"), event("0", "other")}
+	for _, err := range a.DoBatch(ctx, warm) {
+		require.NoError(t, err)
+	}
+	errs := a.DoBatch(ctx, []actions.Event{event("1", "s"), event("2", "text"), event("3", "s")})
+	require.NoError(t, errs[0])
+	require.ErrorIs(t, errs[1], actions.ErrPermanent)
+	require.NoError(t, errs[2])
+	require.NoError(t, db.ConfigSet(ctx, "maxmemory", "1").Err())
+	for _, err := range a.DoBatch(ctx, []actions.Event{event("4", "s"), event("5", "s")}) {
+		require.ErrorContains(t, err, "OOM")
+		require.NotErrorIs(t, err, actions.ErrPermanent)
+	}
+	require.NoError(t, db.ConfigSet(ctx, "maxmemory", "0").Err())
+	require.Equal(t, []string{"1", "3"}, payloads(t, db, "s"))
 }
