@@ -17,20 +17,32 @@ func TestRoundTrip(t *testing.T) {
 		name, json string
 		want       redis.Action
 	}{
-		{"command", `{"redis":{"sink":"main","command":["XADD","s","*","payload","$payload","<a>"]}}`,
-			redis.Action{SinkName: "main", Command: []string{"XADD", "s", "*", "payload", "$payload", "<a>"}}},
-		{"command, once", `{"redis":{"command":["INCR","n:${clientid()}"],"onceSeconds":60}}`,
-			redis.Action{Command: []string{"INCR", "n:${clientid()}"}, OnceSeconds: 60}},
+		{
+			"command", `{"redis":{"sink":"main","command":["XADD","s","*","payload","$payload","<a>"]}}`,
+			redis.Action{SinkName: "main", Command: []string{"XADD", "s", "*", "payload", "$payload", "<a>"}},
+		},
+		{
+			"command, once", `{"redis":{"command":["INCR","n:${clientid()}"],"onceSeconds":60}}`,
+			redis.Action{Command: []string{"INCR", "n:${clientid()}"}, OnceSeconds: 60},
+		},
 		{"stream", `{"redis":{"stream":{"key":"s"}}}`, redis.Action{Stream: &redis.Stream{Key: "s"}}},
-		{"stream with all", `{"redis":{"stream":{"key":"s:${a}","id":"${b}","maxLen":1000,"exact":true,"fields":{"p":"$payload","q":"${c}"}}}}`,
-			redis.Action{Stream: &redis.Stream{Key: "s:${a}", ID: "${b}", MaxLen: 1000, Exact: true, Fields: map[string]string{"p": "$payload", "q": "${c}"}}}},
-		{"publish", `{"redis":{"publish":{"channel":"c:${a}","message":"${b}","sharded":true}}}`,
-			redis.Action{Publish: &redis.Publish{Channel: "c:${a}", Message: "${b}", Sharded: true}}},
+		{
+			"stream with all", `{"redis":{"stream":{"key":"s:${a}","id":"${b}","maxLen":1000,"exact":true,"fields":{"p":"$payload","q":"${c}"}}}}`,
+			redis.Action{Stream: &redis.Stream{Key: "s:${a}", ID: "${b}", MaxLen: 1000, Exact: true, Fields: map[string]string{"p": "$payload", "q": "${c}"}}},
+		},
+		{
+			"publish", `{"redis":{"publish":{"channel":"c:${a}","message":"${b}","sharded":true}}}`,
+			redis.Action{Publish: &redis.Publish{Channel: "c:${a}", Message: "${b}", Sharded: true}},
+		},
 		{"set", `{"redis":{"set":{"key":"k","value":"${b}","expireSeconds":5}}}`, redis.Action{Set: &redis.Set{Key: "k", Value: "${b}", ExpireSeconds: 5}}},
-		{"hset", `{"redis":{"hset":{"key":"k","fields":{"a":"${a}"},"expireSeconds":5}}}`,
-			redis.Action{HSet: &redis.HSet{Key: "k", Fields: map[string]string{"a": "${a}"}, ExpireSeconds: 5}}},
-		{"lpush", `{"redis":{"lpush":{"key":"k","value":"${b}","maxLen":9,"expireSeconds":5}}}`,
-			redis.Action{LPush: &redis.LPush{Key: "k", Value: "${b}", MaxLen: 9, ExpireSeconds: 5}}},
+		{
+			"hset", `{"redis":{"hset":{"key":"k","fields":{"a":"${a}"},"expireSeconds":5}}}`,
+			redis.Action{HSet: &redis.HSet{Key: "k", Fields: map[string]string{"a": "${a}"}, ExpireSeconds: 5}},
+		},
+		{
+			"lpush", `{"redis":{"lpush":{"key":"k","value":"${b}","maxLen":9,"expireSeconds":5}}}`,
+			redis.Action{LPush: &redis.LPush{Key: "k", Value: "${b}", MaxLen: 9, ExpireSeconds: 5}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,11 +139,20 @@ func TestParamsAndResource(t *testing.T) {
 		resource string
 	}{
 		{"fixed", redis.Action{Command: []string{"INCR", "n"}}, nil, nil, "n"},
-		{"templates", redis.Action{Command: []string{"SET", "k:${a}", "$payload", "EX", "${b}"}},
-			[]actions.Param{{Name: "command[1]", Text: "k:${a}"}, {Name: "command[4]", Text: "${b}"}}, []string{"k:1", "2"}, "k:1"},
-		{"stream", redis.Action{Stream: &redis.Stream{Key: "s${a}", ID: "${b}", Fields: map[string]string{"y": "${c}", "x": "1"}}},
+		{
+			"templates",
+			redis.Action{Command: []string{"SET", "k:${a}", "$payload", "EX", "${b}"}},
+			[]actions.Param{{Name: "command[1]", Text: "k:${a}"}, {Name: "command[4]", Text: "${b}"}},
+			[]string{"k:1", "2"},
+			"k:1",
+		},
+		{
+			"stream",
+			redis.Action{Stream: &redis.Stream{Key: "s${a}", ID: "${b}", Fields: map[string]string{"y": "${c}", "x": "1"}}},
 			[]actions.Param{{Name: "stream.key", Text: "s${a}"}, {Name: "stream.id", Text: "${b}", Optional: true}, {Name: "stream.fields.y", Text: "${c}", Optional: true}},
-			[]string{"s1", "", ""}, "s1"},
+			[]string{"s1", "", ""},
+			"s1",
+		},
 		{"not rendered", redis.Action{Publish: &redis.Publish{Channel: "${a}"}}, []actions.Param{{Name: "publish.channel", Text: "${a}"}}, nil, "PUBLISH"},
 		{"lpush", redis.Action{LPush: &redis.LPush{Key: "l", MaxLen: 3}}, nil, nil, "l"},
 	} {

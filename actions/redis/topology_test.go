@@ -142,7 +142,7 @@ func cluster(t *testing.T, n int) (addrs []string, servers []*servertest.Server)
 		db := reader(t, addr)
 		until(t, "the cluster is complete", func() error {
 			info, err := db.ClusterInfo(t.Context()).Result()
-			shards, _ := db.ClusterSlots(t.Context()).Result()
+			shards, _ := db.ClusterShards(t.Context()).Result()
 			if err == nil && (len(shards) != n || !strings.Contains(info, "cluster_state:ok")) {
 				err = fmt.Errorf("%d shards: %s", len(shards), info)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,9 @@ func TestOnce(t *testing.T) {
 			k := name(t)
 			a := bind(t, c, redis.Action{Stream: &redis.Stream{Key: k}, OnceSeconds: 100})
 			evs := []actions.Event{event("1"), event("2"), event("1"), event("3")} // the third is the first again
+			for i := range evs {
+				evs[i].Rule = k // the memory of this run
+			}
 			for _, err := range a.DoBatch(t.Context(), evs) {
 				require.NoError(t, err)
 			}
@@ -358,7 +362,7 @@ func TestTemplates(t *testing.T) {
 	t.Parallel()
 	addr := servertest.Redis(t)
 	c, db := open(t, addr, nil), reader(t, addr)
-	s, err := rules.New(rules.Config{Kinds: redis.Kinds(c)})
+	s, err := rules.New(rules.Config{Kinds: redis.Kinds(c), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
