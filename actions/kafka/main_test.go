@@ -45,7 +45,9 @@ func open(tb testing.TB, addr string, opts ...kgo.Opt) *Client {
 // admin asks the broker with a client of its own.
 func admin(tb testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 	tb.Helper()
-	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addr)}, opts...)...)
+	c, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(addr), kgo.MetadataMinAge(20 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+	}, opts...)...)
 	require.NoError(tb, err)
 	tb.Cleanup(c.Close)
 	return c
@@ -199,4 +201,12 @@ func kcat(tb testing.TB, args ...string) string {
 	out, err := exec.Command(path, args...).Output()
 	require.NoError(tb, err, "kcat %s", strings.Join(args, " "))
 	return string(out)
+}
+
+// kcatProduce writes KEY:VALUE lines.
+func kcatProduce(tb testing.TB, addr, topic string) *exec.Cmd {
+	tb.Helper()
+	path, err := servertest.Find("kcat")
+	require.NoError(tb, err)
+	return exec.Command(path, "-b", addr, "-t", topic, "-P", "-K", ":", "-X", "topic.partitioner=murmur2_random")
 }
