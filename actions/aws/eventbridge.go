@@ -65,8 +65,12 @@ func readBus(p params) actions.Action {
 }
 
 // Kind is "eventBridge".
-func (*busAction) Kind() string                       { return "eventBridge" }
-func (a *busAction) Resource(ev actions.Event) string { return a.sink.Name() }
+func (*busAction) Kind() string { return "eventBridge" }
+
+// Resource is the bus.
+func (a *busAction) Resource(ev actions.Event) string {
+	return resource(cmp.Or(a.EventBusName, defaultBus), ev)
+}
 
 // The places of the texts among the parameters. The resources follow.
 const (

@@ -214,7 +214,7 @@ func (a *timestreamAction) DoBatch(ctx context.Context, evs []actions.Event) []e
 	if err := cmp.Or(checkStreamName("databaseName", database), checkStreamName("tableName", table)); err != nil {
 		return all(evs, actions.Permanent(err))
 	}
-	c, err := client(a.services, a.role, func(c sdk.Config) *timestreamwrite.Client { return timestreamwrite.NewFromConfig(c) })
+	c, err := client(a.services, a.role, openTimestream)
 	if err != nil {
 		return all(evs, err)
 	}
@@ -261,12 +261,19 @@ func (a *timestreamAction) DoBatch(ctx context.Context, evs []actions.Event) []e
 	return errs
 }
 
+// openTimestream makes a client, which asks the service at which of its endpoints to write,
+// if the host has not named one.
+func openTimestream(c sdk.Config) *timestreamwrite.Client {
+	return timestreamwrite.NewFromConfig(c, func(o *timestreamwrite.Options) {
+		if o.BaseEndpoint != nil {
+			o.EndpointDiscovery.EnableEndpointDiscovery = sdk.EndpointDiscoveryDisabled
+		}
+	})
+}
+
 func (a *timestreamAction) judge(err error) error {
-	var (
-		moved *types.InvalidEndpointException
-		full  *types.ServiceQuotaExceededException
-	)
-	if errors.As(err, &moved) || errors.As(err, &full) {
+	var moved *types.InvalidEndpointException
+	if errors.As(err, &moved) {
 		return passes(err)
 	}
 	return judge(err, templated(a.DatabaseName) || templated(a.TableName))
