@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thinghub/thinghub/actions"
+	"github.com/thinghub/thinghub/actions/sinktest"
 	"github.com/thinghub/thinghub/internal/servertest"
 )
 
@@ -155,4 +157,71 @@ func TestSQSRefused(t *testing.T) {
 	} {
 		requireRefused(t, s, text, expected)
 	}
+}
+
+// TestSQSTakesAPart checks the answers for single messages.
+func TestSQSTakesAPart(t *testing.T) {
+	f := answers(t, http.StatusOK, `{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"c4ca4238a0b923820dcc509a6f75849b"}],"Failed":[
+		{"Id":"1","Code":"InternalError","Message":"oops","SenderFault":false},
+		{"Id":"2","Code":"InvalidMessageContents","Message":"no","SenderFault":true},
+		{"Id":"3","Code":"RequestThrottled","Message":"slow down","SenderFault":true},
+		{"Id":"4","Code":"Strange","Message":"?","SenderFault":false}]}`)
+	a := open(t, f.url, nil).SQS(SQS{QueueURL: f.url + "/1/q"})
+	errs := batch(t, a, events(t, a, "t", "1", "2", "3", "4", "5", "6"))
+	kinds := []string{}
+	for _, err := range errs {
+		kinds = append(kinds, kindOf(err))
+	}
+	require.Equal(t, []string{"well", "again", "permanent", "again", "again", "again"}, kinds)
+	require.ErrorContains(t, errs[2], "SQS SendMessageBatch: InvalidMessageContents: no")
+	require.ErrorIs(t, errs[5], errUnanswered)
+}
+
+func TestSQSErrors(t *testing.T) {
+	judgements(t, []verdictCase{
+		{name: "throttled", code: "RequestThrottled", status: 400, want: "again"},
+		{name: "no queue", code: "com.amazonaws.sqs#QueueDoesNotExist", status: 400, want: "again"},
+		{name: "denied", code: "AccessDeniedException", status: 403, want: "again"},
+		{name: "no such user", code: "InvalidClientTokenId", status: 403, want: "again"},
+		{name: "wrong clock", code: "RequestExpired", status: 400, want: "again"},
+		{name: "by itself", code: "InternalFailure", status: 500, want: "again"},
+		{name: "proxy", status: 502, body: "<html>", want: "again"},
+		{name: "too long", code: "com.amazonaws.sqs#BatchRequestTooLong", status: 400, want: "permanent"},
+		{name: "unsupported", code: "com.amazonaws.sqs#UnsupportedOperation", status: 400, want: "permanent"},
+	}, func(s *Services) (actions.Action, actions.Event) {
+		a := s.SQS(SQS{QueueURL: "https://sqs.eu-central-1.amazonaws.com/1/q"})
+		return a, event(t, a, "t", "1")
+	}, jsonError)
+}
+
+// rigSQS is a queue at moto.
+func rigSQS(suffix string) func(tb testing.TB) sinktest.Rig {
+	return func(tb testing.TB) sinktest.Rig {
+		c, queue := newQueue(tb, suffix)
+		p := SQS{QueueURL: queue}
+		rig := sinktest.Rig{Addr: addr(servertest.Moto(tb)), HTTP: true, Unordered: suffix == "", Once: suffix != "", Poison: []byte("\x00")}
+		if suffix != "" {
+			p.MessageGroupID, rig.Poison = "${key}", []byte(`{"key":"has blanks"}`)
+		}
+		rig.Action = func(tb testing.TB, addr string) actions.Action { return faulty(tb, addr).SQS(p) }
+		var got []sinktest.Record
+		rig.Read = func(tb testing.TB) []sinktest.Record {
+			for _, m := range receive(tb, c, queue) {
+				got = append(got, sinktest.Parse(tb, []byte(*m.Body)))
+			}
+			return got
+		}
+		return rig
+	}
+}
+
+func TestSQSFaults(t *testing.T) {
+	t.Parallel()
+	t.Run("standard", func(t *testing.T) { sinktest.Run(t, rigSQS("")) })
+	t.Run("FIFO", func(t *testing.T) { sinktest.Run(t, rigSQS(".fifo")) })
+}
+
+func BenchmarkSQS(b *testing.B) {
+	b.Run("standard", func(b *testing.B) { sinktest.Bench(b, rigSQS("")) })
+	b.Run("FIFO", func(b *testing.B) { sinktest.Bench(b, rigSQS(".fifo")) })
 }
