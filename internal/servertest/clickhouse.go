@@ -17,7 +17,7 @@ import (
 // The login of the default user.
 const (
 	ClickHouseUser     = "default"
-	ClickHousePassword = "sesame, open!"
+	ClickHousePassword = "sesame,open!"
 )
 
 // ClickHouse is the address of the HTTP interface of a ClickHouse, which asks for

@@ -18,7 +18,7 @@ import (
 // The login of the two.
 const (
 	InfluxUser     = "root"
-	InfluxPassword = "sesame, open!"
+	InfluxPassword = "sesame,open!"
 )
 
 // Influx is the address of an InfluxDB 1.6, which has the first write API, and asks for
