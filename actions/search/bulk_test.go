@@ -77,24 +77,42 @@ func TestRequest(t *testing.T) {
 		query  string // beside filter_path and timeout
 		body   string
 	}{
-		{name: "plain", doc: search.Document{Index: "a", ID: "x"}, ev: event(`{"n":1}`, "a", "", "1"), path: "/_bulk",
-			body: `{"index":{"_index":"a","_id":"1"}}` + "\n" + `{"n":1}` + "\n"},
-		{name: "several lines", doc: search.Document{Index: "a", ID: "x"}, ev: event("{\r\n\t\"n\": 1,\n \"s\":\"a\\nb\"}\n", "a", "", "1"), path: "/_bulk",
-			body: `{"index":{"_index":"a","_id":"1"}}` + "\n{  \t\"n\": 1,  \"s\":\"a\\nb\"} \n"},
-		{name: "an id to be quoted", doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "ä", "", `"}}`+"\n\\é\x7f"), path: "/_bulk",
-			body: `{"index":{"_index":"ä","_id":"\"}}\n\\é` + "\x7f" + `"}}` + "\n{}\n"},
-		{name: "no id", doc: search.Document{Index: "a"}, ev: event(`{}`, "a"), path: "/_bulk",
-			body: `{"index":{"_index":"a","_id":"trace/r/0"}}` + "\n{}\n"},
-		{name: "version", doc: search.Document{Index: "a", ID: "x", Version: "v"}, ev: event(`{}`, "a", "", "v", "0012"), path: "/_bulk",
-			body: `{"index":{"_index":"a","_id":"v","version":12,"version_type":"external_gte"}}` + "\n{}\n"},
-		{name: "create", doc: search.Document{Index: "a", ID: "x", Operation: "create"}, ev: event(`{}`, "a", "", "c"), path: "/_bulk",
-			body: `{"create":{"_index":"a","_id":"c"}}` + "\n{}\n"},
-		{name: "a type that nobody wants", doc: search.Document{Index: "a", ID: "x", Type: "reading"}, ev: event(`{}`, "a", "reading", "1"), path: "/_bulk",
-			body: `{"index":{"_index":"a","_id":"1"}}` + "\n{}\n"},
-		{name: "index in the path", cfg: search.Config{IndexInPath: true}, doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "a%2b", "", "1"), path: "/a%252b/_bulk",
-			body: `{"index":{"_id":"1"}}` + "\n{}\n"},
-		{name: "parameters", cfg: search.Config{Pipeline: "p&q", Refresh: "wait_for", Gzip: true}, doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "a", "", "1"), path: "/_bulk",
-			query: "pipeline=p%26q&refresh=wait_for", body: `{"index":{"_index":"a","_id":"1"}}` + "\n{}\n"},
+		{
+			name: "plain", doc: search.Document{Index: "a", ID: "x"}, ev: event(`{"n":1}`, "a", "", "1"), path: "/_bulk",
+			body: `{"index":{"_index":"a","_id":"1"}}` + "\n" + `{"n":1}` + "\n",
+		},
+		{
+			name: "several lines", doc: search.Document{Index: "a", ID: "x"}, ev: event("{\r\n\t\"n\": 1,\n \"s\":\"a\\nb\"}\n", "a", "", "1"), path: "/_bulk",
+			body: `{"index":{"_index":"a","_id":"1"}}` + "\n{  \t\"n\": 1,  \"s\":\"a\\nb\"} \n",
+		},
+		{
+			name: "an id to be quoted", doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "ä", "", `"}}`+"\n\\é\x7f"), path: "/_bulk",
+			body: `{"index":{"_index":"ä","_id":"\"}}\n\\é` + "\x7f" + `"}}` + "\n{}\n",
+		},
+		{
+			name: "no id", doc: search.Document{Index: "a"}, ev: event(`{}`, "a"), path: "/_bulk",
+			body: `{"index":{"_index":"a","_id":"trace/r/0"}}` + "\n{}\n",
+		},
+		{
+			name: "version", doc: search.Document{Index: "a", ID: "x", Version: "v"}, ev: event(`{}`, "a", "", "v", "0012"), path: "/_bulk",
+			body: `{"index":{"_index":"a","_id":"v","version":12,"version_type":"external_gte"}}` + "\n{}\n",
+		},
+		{
+			name: "create", doc: search.Document{Index: "a", ID: "x", Operation: "create"}, ev: event(`{}`, "a", "", "c"), path: "/_bulk",
+			body: `{"create":{"_index":"a","_id":"c"}}` + "\n{}\n",
+		},
+		{
+			name: "a type that nobody wants", doc: search.Document{Index: "a", ID: "x", Type: "reading"}, ev: event(`{}`, "a", "reading", "1"), path: "/_bulk",
+			body: `{"index":{"_index":"a","_id":"1"}}` + "\n{}\n",
+		},
+		{
+			name: "index in the path", cfg: search.Config{IndexInPath: true}, doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "a%2b", "", "1"), path: "/a%252b/_bulk",
+			body: `{"index":{"_id":"1"}}` + "\n{}\n",
+		},
+		{
+			name: "parameters", cfg: search.Config{Pipeline: "p&q", Refresh: "wait_for", Gzip: true}, doc: search.Document{Index: "a", ID: "x"}, ev: event(`{}`, "a", "", "1"), path: "/_bulk",
+			query: "pipeline=p%26q&refresh=wait_for", body: `{"index":{"_index":"a","_id":"1"}}` + "\n{}\n",
+		},
 	} {
 		cl := client(t, c.cfg, f.URL)
 		require.NoError(t, cl.Put(c.doc).Do(ctx, c.ev), c.name)

@@ -16,7 +16,7 @@
 // A rule says where its documents go, in the words of AWS:
 //
 //	{"openSearch": {"endpoint": "https://node-1:9200", "index": "readings", "type": "_doc",
-//		"id": "${clientid()}-${timestamp()}", "roleArn": "arn:aws:iam::123456789012:role/search"}}
+//		"id": "${clientid()}-${seq}", "roleArn": "arn:aws:iam::123456789012:role/search"}}
 //
 // The endpoint chooses one of the clients that the host has made; it is compared with
 // [Config.URLs] and [Config.Aliases], and nothing is ever sent to another address. So a rule
@@ -32,18 +32,18 @@
 // # Requests, versions
 //
 // Events go together into one request to _bulk: those that wait, up to 500 and 5 MiB, as
-// configured. All versions from Elasticsearch 5 on have it, and so has OpenSearch.
-// Documents have no type since Elasticsearch 7, and newer servers refuse a request that
-// names one, so "type" is sent to servers only that ask for it: the client notices.
+// configured. Documents have no type since Elasticsearch 7; OpenSearch and newer versions of
+// Elasticsearch refuse a request that names one, older ones a request that does not. So
+// "type" is sent to servers only that ask for it: the client notices.
 //
 // # Ids, duplicates and order
 //
 // An event may be sent more than once, when an answer is lost on its way. It then replaces
 // its own document, because its texts, the id too, are rendered once and stay for the
-// tries that follow. An id that is absent is [actions.Event.ID]. With ${newuuid()}, which
-// examples of AWS like to have, that holds only as long as the hub runs: a message that
-// is sent again by its device, or taken from the rule's backlog after a restart, gets
-// another id and is there twice. An id made of the message, or none at all, is better.
+// tries that follow, also in the rule's backlog. An id that is absent is
+// [actions.Event.ID]. That, and ${newuuid()} which examples of AWS like to have, makes two
+// documents of a message that its device sends twice, as devices do after a lost
+// connection. An id that is made of the message, such as ${clientid()}-${seq}, makes one.
 //
 // Events of one topic are written in their order. That matters where they have the same
 // id: the last one stays. A server executes what it gets for one id in its order. If it
@@ -60,12 +60,13 @@
 //   - 429 and 500 to 599, an index that is blocked or closed, an index that does not
 //     exist and is named without a template: tried again, and later events wait.
 //   - 409: the document is there already, or a newer one. That is a success.
-//   - Any other, such as a value that does not fit to the mapping: fails for good.
+//   - any other, such as a value that does not fit to the mapping: fails for good.
 //
 // About a request as a whole it may say 413, too large, or 400: then it is sent in halves,
 // so that only those documents fail whose fault it is. Anything else, a wrong password
 // too, is a trouble of the server: the [actions.Sink] goes down and events wait. With
 // several nodes each request goes to the next one that works.
 //
-// Tested against OpenSearch 2.19, by hand against Elasticsearch 6.8 and 7.10.
+// Tested against OpenSearch 2.19; by hand, with the same tests, against Elasticsearch 6.8
+// and 7.10.
 package search

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -359,11 +360,11 @@ func TestRealRule(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, engine.Put(t.Context(), rules.Rule{Name: "state", SQL: `SELECT n FROM 'state/+'`, Actions: []actions.Action{a}, ErrorAction: failed, Delivery: rules.Delivery{Queue: 5000}}))
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- engine.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { _ = engine.Run(ctx) })
 	defer func() {
 		cancel()
-		<-done
+		running.Wait()
 	}()
 	const devices, rounds = 5, 400
 	for n := range rounds {
@@ -410,8 +411,8 @@ func TestIDStaysOverTries(t *testing.T) {
 		Name: "r", SQL: `SELECT * FROM 't'`, Actions: []actions.Action{c.Put(search.Document{Index: "a", ID: "${newuuid()}"})},
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- engine.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { _ = engine.Run(ctx) })
 	require.NoError(t, engine.Submit(ctx, &actions.Message{Topic: "t", Payload: []byte(`{}`), Protocol: actions.ProtocolMQTT}))
 	end := time.Now().Add(time.Minute)
 	for engine.Metrics().Rules["r"].Queued > 0 {
@@ -419,7 +420,7 @@ func TestIDStaysOverTries(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	cancel()
-	<-done
+	running.Wait()
 	got := f.got()
 	require.Len(t, got, 4)
 	for _, r := range got {
