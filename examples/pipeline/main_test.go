@@ -27,15 +27,14 @@ import (
 
 func TestMain(m *testing.M) { servertest.Main(m) }
 
-const bucket = "readings"
-
 // TestPipeline has a device report to PostgreSQL and S3, also while the database is away.
 func TestPipeline(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	db := openTable(t)
-	objects := openBucket(t)
+	bucket := fmt.Sprintf("readings-%d", time.Now().UnixNano()) // the server outlives the test
+	objects := openBucket(t, bucket)
 	proxy := sinktest.NewProxy(t, servertest.Postgres(t))
 	o := options{
 		mqtt: "127.0.0.1:0", http: "127.0.0.1:0", postgres: fmt.Sprintf("postgres://%s@%s/postgres", servertest.PostgresUser, proxy.Addr()),
@@ -116,18 +115,17 @@ func openTable(t *testing.T) *pgx.Conn {
 	db, err := pgx.Connect(t.Context(), fmt.Sprintf("postgres://%s@%s/postgres", servertest.PostgresUser, servertest.Postgres(t)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close(context.Background()) })
-	_, err = db.Exec(t.Context(), "CREATE TABLE readings (id text PRIMARY KEY, device text, celsius double precision, at timestamptz)")
+	_, err = db.Exec(t.Context(), "DROP TABLE IF EXISTS readings; CREATE TABLE readings (id text PRIMARY KEY, device text, celsius double precision, at timestamptz)")
 	require.NoError(t, err)
 	return db
 }
 
 // openBucket makes the bucket, and returns a function that reads all of it.
-func openBucket(t *testing.T) func() []string {
+func openBucket(t *testing.T, name string) func() []string {
 	t.Helper()
 	sdk, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(servertest.Moto(t)))
 	require.NoError(t, err)
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) { o.UsePathStyle = true })
-	name := bucket
 	_, err = client.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: &name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraintEuCentral1},
 	})
@@ -172,9 +170,9 @@ func healthz(t *testing.T, addr string) (status int, text string) {
 }
 
 func TestPipeline_NeedsItsEnds(t *testing.T) {
-	err := run(t.Context(), options{bucket: bucket}, nil)
+	err := run(t.Context(), options{bucket: "readings"}, nil)
 	require.EqualError(t, err, "-postgres and -bucket are missing, expected a database and a bucket")
-	err = run(t.Context(), options{bucket: bucket, postgres: "postgres://u:secret@host:x/db"}, nil)
+	err = run(t.Context(), options{bucket: "readings", postgres: "postgres://u:secret@host:x/db"}, nil)
 	require.ErrorContains(t, err, "the DSN cannot be read")
 	require.NotContains(t, err.Error(), "secret")
 }
