@@ -50,21 +50,30 @@ func (in Intake) Route(ctx context.Context, m *Message) error {
 		err = s.Route(ctx, m)
 	}
 	if err != nil && ctx.Err() == nil {
-		return s.refusePublish(m, err, errors.Is(err, ErrNotRetained))
+		_ = s.refusePublish(m, err, errors.Is(err, ErrNotRetained)) // counts it
 	}
 	return err
 }
 
 // Retain keeps a message that the upstream has retained for later subscribers, or forgets
-// the one of its topic if the payload is empty; nobody is told. news says that something
-// else was kept before. m is not kept, but copied.
+// the one of its topic if the payload is empty; nobody is told. news is that of
+// [Intake.News]; without it nothing is done. m is copied.
 func (in Intake) Retain(ctx context.Context, m *Message) (news bool, err error) {
+	if news, err = in.News(ctx, m); err != nil || !news {
+		return false, err
+	}
+	if err := in.srv.CheckPublish(m); err != nil {
+		return false, err
+	}
+	return true, in.srv.retain(ctx, m)
+}
+
+// News reports whether a message that the upstream has retained differs from the one that
+// is kept here for its topic.
+func (in Intake) News(ctx context.Context, m *Message) (bool, error) {
 	s := in.srv
 	if s.cfg.DisableRetain {
 		return false, nil
-	}
-	if err := s.CheckPublish(m); err != nil {
-		return false, err
 	}
 	var old *Message
 	for k, err := range s.cfg.Retained.Match(ctx, m.Topic) {
@@ -75,10 +84,10 @@ func (in Intake) Retain(ctx context.Context, m *Message) (news bool, err error) 
 			old = k
 		}
 	}
-	if old == nil && len(m.Payload) == 0 || old != nil && old.says(m) {
-		return false, nil
+	if old == nil {
+		return len(m.Payload) > 0, nil
 	}
-	return true, s.retain(ctx, m)
+	return !old.says(m), nil
 }
 
 // says reports whether two messages of one topic are the same to a reader.

@@ -78,8 +78,8 @@ func TestUpstream_MessagesAreRoutedOnce(t *testing.T) {
 	require.Empty(t, u.published, "that is the router's to do")
 
 	for reason, m := range map[broker.ReasonCode]*broker.Message{
-		broker.NotAuthorized:    {Topic: "$SYS/x"},
-		broker.UnspecifiedError: {Topic: "long", Payload: make([]byte, 11)},
+		broker.NotAuthorized:  {Topic: "$SYS/x"},
+		broker.PacketTooLarge: {Topic: "long", Payload: make([]byte, 11)},
 	} {
 		require.Equal(t, reason, broker.ReasonOf(in.Route(t.Context(), m)))
 	}

@@ -85,7 +85,7 @@ func subscribed(t testing.TB, addr string, cfg mqttlink.Config) *mqttlink.Link {
 	made := make(chan struct{})
 	cfg.Up = func(ctx context.Context, _ bool) error {
 		<-made
-		return l.Subscribe(ctx, 0, paho.SubscribeOptions{Topic: "#", QoS: 2})
+		return l.Subscribe(ctx, mqttlink.Subscription{ID: 0, Filters: []paho.SubscribeOptions{{Topic: "#", QoS: 2}}})
 	}
 	l = open(t, addr, cfg)
 	close(made)
@@ -264,7 +264,7 @@ func TestHandlersMayPublish(t *testing.T) {
 		ReceiveMaximum: 4, Lanes: 1,
 		Up: func(ctx context.Context, _ bool) error {
 			<-made
-			return l.Subscribe(ctx, 7, paho.SubscribeOptions{Topic: "in/#", QoS: 1, NoLocal: true})
+			return l.Subscribe(ctx, mqttlink.Subscription{ID: 7, Filters: []paho.SubscribeOptions{{Topic: "in/#", QoS: 1, NoLocal: true}}})
 		},
 		Handle: func(ctx context.Context, p *paho.Publish) error {
 			if *p.Properties.SubscriptionIdentifier != 7 {

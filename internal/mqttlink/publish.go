@@ -353,60 +353,82 @@ type unlocked struct{ w *wire }
 
 func (u unlocked) Write(p []byte) (int, error) { return u.w.Write(p) }
 
-// request sends a packet of another kind and waits for the answer.
-func (l *Link) request(ctx context.Context, p pahosession.Packet) (packets.ControlPacket, error) {
+// request sends packets of another kind, as one, and waits for the answers.
+func (l *Link) request(ctx context.Context, ps ...pahosession.Packet) ([]packets.ControlPacket, error) {
 	c, err := l.current()
 	if err != nil {
-		return packets.ControlPacket{}, err
+		return nil, err
 	}
-	answer := make(chan packets.ControlPacket, 1)
-	if err := l.session.AddToSession(ctx, p, answer); err != nil {
-		if errors.Is(err, pahosession.ErrNoConnection) {
-			err = l.lost()
+	answers := make([]chan packets.ControlPacket, len(ps))
+	out := make([]io.WriterTo, len(ps))
+	for i, p := range ps {
+		answers[i], out[i] = make(chan packets.ControlPacket, 1), p
+		if err := l.session.AddToSession(ctx, p, answers[i]); err != nil {
+			if errors.Is(err, pahosession.ErrNoConnection) {
+				err = l.lost()
+			}
+			return nil, err
 		}
-		return packets.ControlPacket{}, err
 	}
-	if err := c.write([]io.WriterTo{p}); err != nil {
-		return packets.ControlPacket{}, err
+	if err := c.write(out); err != nil {
+		return nil, err
 	}
 	over := time.NewTimer(l.cfg.Timeout)
 	defer over.Stop()
-	select {
-	case got := <-answer:
-		if got.Content == nil {
-			return got, fmt.Errorf("%w: %w", ErrDown, errLost)
+	got := make([]packets.ControlPacket, len(ps))
+	for i, answer := range answers {
+		select {
+		case got[i] = <-answer:
+			if got[i].Content == nil {
+				return nil, fmt.Errorf("%w: %w", ErrDown, errLost)
+			}
+		case <-c.down:
+			return nil, fmt.Errorf("%w: %w", ErrDown, errLost)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-over.C:
+			return nil, errTimeout
 		}
-		return got, nil
-	case <-c.down:
-		return packets.ControlPacket{}, fmt.Errorf("%w: %w", ErrDown, errLost)
-	case <-ctx.Done():
-		return packets.ControlPacket{}, context.Cause(ctx)
-	case <-over.C:
-		return packets.ControlPacket{}, errTimeout
 	}
+	return got, nil
 }
 
-// Subscribe makes subscriptions, with an identifier if id is not 0. The error names the
-// first one that was refused, with a [Reason] in its chain; others are in force.
-func (l *Link) Subscribe(ctx context.Context, id int, subs ...paho.SubscribeOptions) error {
-	if len(subs) == 0 {
+// A Subscription is one SUBSCRIBE packet.
+type Subscription struct {
+	// ID is the identifier, 0 for none.
+	ID int
+	// Filters are what is subscribed to.
+	Filters []paho.SubscribeOptions
+}
+
+// Subscribe makes subscriptions, one after the other with as little as possible between
+// them. The error names the first filter that was refused, with a [Reason] in its chain;
+// the others are in force.
+func (l *Link) Subscribe(ctx context.Context, subs ...Subscription) error {
+	var ps []pahosession.Packet
+	for _, s := range subs {
+		p := &paho.Subscribe{Subscriptions: s.Filters}
+		if id := s.ID; id > 0 {
+			p.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &id}
+		}
+		ps = append(ps, p.Packet())
+	}
+	if len(ps) == 0 {
 		return nil
 	}
-	s := &paho.Subscribe{Subscriptions: subs}
-	if id > 0 {
-		s.Properties = &paho.SubscribeProperties{SubscriptionIdentifier: &id}
-	}
-	got, err := l.request(ctx, s.Packet())
+	got, err := l.request(ctx, ps...)
 	if err != nil {
-		return fmt.Errorf("subscribe to %q: %w", subs[0].Topic, err)
+		return fmt.Errorf("subscribe to %q: %w", subs[0].Filters[0].Topic, err)
 	}
-	ack, ok := got.Content.(*packets.Suback)
-	if !ok || len(ack.Reasons) != len(subs) {
-		return fmt.Errorf("subscribe to %q: the broker's answer has another form", subs[0].Topic)
-	}
-	for i, code := range ack.Reasons {
-		if code >= 0x80 {
-			return fmt.Errorf("subscribe to %q: %w", subs[i].Topic, &Reason{Code: code, Text: reasonText(ack.Properties)})
+	for i, s := range subs {
+		ack, ok := got[i].Content.(*packets.Suback)
+		if !ok || len(ack.Reasons) != len(s.Filters) {
+			return fmt.Errorf("subscribe to %q: the broker's answer has another form", s.Filters[0].Topic)
+		}
+		for j, code := range ack.Reasons {
+			if code >= 0x80 {
+				return fmt.Errorf("subscribe to %q: %w", s.Filters[j].Topic, &Reason{Code: code, Text: reasonText(ack.Properties)})
+			}
 		}
 	}
 	return nil
@@ -421,7 +443,7 @@ func (l *Link) Unsubscribe(ctx context.Context, filters ...string) error {
 	if err != nil {
 		return fmt.Errorf("unsubscribe from %q: %w", filters[0], err)
 	}
-	ack, ok := got.Content.(*packets.Unsuback)
+	ack, ok := got[0].Content.(*packets.Unsuback)
 	if !ok {
 		return fmt.Errorf("unsubscribe from %q: the broker's answer has another form", filters[0])
 	}
