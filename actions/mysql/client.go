@@ -27,6 +27,9 @@ const (
 	mostStatements = 512
 	// defaultPacket is the driver's default, which is larger than what servers take.
 	defaultPacket = 64 << 20
+	// strict refuses what a column does not take, such as milliseconds for a datetime,
+	// which would become a day in the year 170.
+	strict = "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE')"
 )
 
 // Config configures a [Client].
@@ -79,7 +82,7 @@ func Open(cfg Config) (*Client, error) {
 	if dc.Params == nil {
 		dc.Params = map[string]string{}
 	}
-	for name, value := range map[string]string{"time_zone": "'+00:00'", "sql_mode": "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"} {
+	for name, value := range map[string]string{"time_zone": "'+00:00'", "sql_mode": strict} {
 		if _, set := dc.Params[name]; !set {
 			dc.Params[name] = value
 		}

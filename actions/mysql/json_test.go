@@ -1,0 +1,60 @@
+package mysql_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thinghub/thinghub/actions"
+	"github.com/thinghub/thinghub/actions/mysql"
+)
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	main := open(t, mysql.Config{Sink: actions.SinkConfig{Name: "main"}, DSN: "u@tcp(main)/db"})
+	other := open(t, mysql.Config{Sink: actions.SinkConfig{Name: "other"}, DSN: "u@tcp(other)/db"})
+	one, two := mysql.Kinds(main), mysql.Kinds(main, other)
+	for _, text := range []string{
+		`{"mysql":{"table":"t"}}`,
+		`{"mysql":{"sink":"main","table":"plant.t","columns":{"a":"${x} y","b":"$payload"},"members":["c"],"onConflict":"update","key":["a","c"],"batchSize":7}}`,
+		`{"mysql":{"sink":"main","statement":"INSERT INTO t VALUES (${a < 3}, $payload)"}}`,
+	} {
+		a, err := actions.Decode([]byte(text), one)
+		require.NoError(t, err, text)
+		require.Same(t, main.Sink(), a.(actions.Sinked).Sink())
+		back, ok, err := actions.Encode(a, one)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, text, string(back))
+	}
+	a, err := actions.Decode([]byte(`{"mysql":{"sink":"other","table":"t"}}`), two)
+	require.NoError(t, err)
+	require.Same(t, other.Sink(), a.(actions.Sinked).Sink())
+	require.Equal(t, "t", a.(actions.Named).Resource(actions.Event{}))
+
+	for text, want := range map[string]string{
+		`{"table":"t"}`:                                                  `mysql: sink is missing, expected one of "main", "other"`,
+		`{"table":"t","sink":"third"}`:                                   `mysql: sink is "third", expected one of "main", "other"`,
+		`{"sink":"main"}`:                                                `mysql: table is missing, expected a table, or a statement`,
+		`{"sink":"main","table":"a.b.c"}`:                                `mysql: table is "a.b.c", expected the name of a table, with that of its database and a point before it at most`,
+		`{"sink":"main","table":"t","statement":"select 1"}`:             `mysql: table is there beside statement, expected one of statement and table`,
+		`{"sink":"main","statement":"select 1","members":["a"]}`:         `mysql: members is there beside statement, expected one of statement and table`,
+		`{"sink":"main","statement":"select \"${a}\""}`:                  `mysql: statement: line 1, column 9: a template is in a literal, expected it outside of quotes: it stands for a value`,
+		`{"sink":"main","statement":"select ?"}`:                         `mysql: statement: line 1, column 8: there is a ?, expected values as ${...}`,
+		`{"sink":"main","table":"t","onConflict":"update"}`:              `mysql: key is missing, expected the columns that tell whether a row is there`,
+		`{"sink":"main","table":"t","onConflict":"ignore"}`:              `mysql: onConflict is "ignore", expected error, nothing or update`,
+		`{"sink":"main","table":"t","key":["payload"]}`:                  `mysql: key is there without onConflict, expected nothing or update there`,
+		`{"sink":"main","table":"t","onConflict":"nothing","key":["b"]}`: `mysql: key[0] is "b", expected a column that is written, once`,
+		`{"sink":"main","table":"t","members":["a","a"]}`:                `mysql: members[1] is "a", expected a column that is not there already`,
+		`{"sink":"main","table":"t","members":[1]}`:                      `mysql: members[0] is "1", expected a text`,
+		`{"sink":"main","table":"t","columns":{"a":1}}`:                  `mysql: columns.a is 1, expected a text`,
+		`{"sink":"main","table":"t","batchSize":0}`:                      `mysql: batchSize is 0, expected a whole number from 1 to 10000`,
+		`{"sink":"main","table":"t","dsn":"x"}`:                          `mysql: dsn is not known, expected batchSize, columns, key, members, onConflict, sink, statement or table`,
+	} {
+		_, err := actions.Decode([]byte(`{"mysql":`+text+`}`), two)
+		require.EqualError(t, err, want, text)
+	}
+	_, err = actions.Decode([]byte(`{"mysql":{"table":"t"}}`), mysql.Kinds())
+	require.EqualError(t, err, `mysql: sink is missing, expected a hub with a MySQL client`)
+	require.EqualError(t, main.Action(mysql.Action{Table: "t", BatchSize: -1}).Check(), "batchSize is -1, expected a whole number from 1 to 10000")
+}
