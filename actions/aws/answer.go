@@ -55,8 +55,8 @@ func csvField(name string, v json.RawMessage) (s string, err error) {
 	return string(v), nil
 }
 
-// answerJSON makes JSON of what a model answers: JSON as it is, of a line of CSV its value or
-// an array of its values, of another text a text, and of bytes base64.
+// answerJSON makes JSON of what a model answers: JSON, as a number is too, as it is; of a line
+// of CSV with several values an array, of another text a text, and of bytes base64.
 func answerJSON(contentType string, body []byte) json.RawMessage {
 	trimmed := bytes.TrimSpace(body)
 	if json.Valid(trimmed) {
@@ -68,7 +68,7 @@ func answerJSON(contentType string, body []byte) json.RawMessage {
 	if mediaType, _, _ := strings.Cut(contentType, ";"); strings.TrimSpace(mediaType) == "text/csv" {
 		r := csv.NewReader(bytes.NewReader(trimmed))
 		r.FieldsPerRecord = -1
-		if lines, err := r.ReadAll(); err == nil && len(lines) == 1 {
+		if lines, err := r.ReadAll(); err == nil && len(lines) == 1 && len(lines[0]) > 1 {
 			b := []byte{'['}
 			for i, field := range lines[0] {
 				if i > 0 {

@@ -272,6 +272,40 @@ func rigMetric(tb testing.TB) sinktest.Rig {
 	}
 }
 
+// rigAlarm is an alarm that takes the reasons of its states. (Moto would do too, in a minute:
+// 40 ms a call.)
+func rigAlarm(tb testing.TB) sinktest.Rig {
+	f := newFront(tb, func(w http.ResponseWriter, r request) {
+		v := form(tb, r)
+		if v.Get("Action") != "SetAlarmState" || v.Get("AlarmName") != "hot" || v.Get("StateValue") != "ALARM" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		_, _ = io.WriteString(w, emptyXML)
+	})
+	return sinktest.Rig{
+		Addr: addr(f.url), HTTP: true, Poison: []byte(`{"key":"poison","n":"` + strings.Repeat("x", 1023) + `"}`), // too long a reason
+		Action: func(tb testing.TB, addr string) actions.Action {
+			return faulty(tb, addr).CloudWatchAlarm(CloudWatchAlarm{AlarmName: "hot", StateReason: "${topic(2)} ${n}", StateValue: "ALARM"})
+		},
+		Read: func(tb testing.TB) (got []sinktest.Record) {
+			for _, r := range f.requests() {
+				var rec sinktest.Record
+				_, err := fmt.Sscan(form(tb, r).Get("StateReason"), &rec.Key, &rec.N)
+				require.NoError(tb, err)
+				got = append(got, rec)
+			}
+			return got
+		},
+	}
+}
+
+func TestCloudWatchAlarmFaults(t *testing.T) {
+	t.Parallel()
+	sinktest.Run(t, rigAlarm)
+}
+
+func BenchmarkCloudWatchAlarm(b *testing.B) { sinktest.Bench(b, rigAlarm) }
+
 func TestCloudWatchMetricFaults(t *testing.T) {
 	t.Parallel()
 	sinktest.Run(t, rigMetric)

@@ -195,7 +195,7 @@ func keyValue(k sql.TableKey) (dynamo.AttributeValue, error) {
 	switch {
 	case len(k.Value) > 0 && k.Value[0] == '"' && json.Unmarshal(k.Value, &text) == nil:
 		return &dynamo.AttributeValueMemberS{Value: text}, nil
-	case len(k.Value) > 0 && k.Value[0] != 't' && isNumber(string(k.Value)):
+	case isNumber(string(k.Value)):
 		return &dynamo.AttributeValueMemberN{Value: string(k.Value)}, nil
 	}
 	return nil, actions.Permanent(wrong("the key "+strconv.Quote(clip(k.Name, maxText)), string(k.Value), "a text or a number"))
