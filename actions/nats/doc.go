@@ -1,0 +1,2 @@
+// Package nats publishes what rules make to NATS, with or without JetStream.
+package nats
