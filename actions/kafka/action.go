@@ -197,14 +197,18 @@ func static(text string) bool { return !strings.Contains(text, "${") }
 const maxShown = 80
 
 func wrong(field, value, want string) error {
+	return &actions.FieldError{Field: field, Value: quoted(value), Want: want}
+}
+
+// quoted shows a text in an error.
+func quoted(text string) string {
 	switch {
-	case value == "":
-	case len(value) > maxShown:
-		value = strconv.Quote(strings.ToValidUTF8(value[:maxShown], "")) + "..."
-	default:
-		value = strconv.Quote(value)
+	case text == "":
+		return ""
+	case len(text) > maxShown:
+		return strconv.Quote(strings.ToValidUTF8(text[:maxShown], "")) + "..."
 	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
+	return strconv.Quote(text)
 }
 
 // names lists alternatives.

@@ -38,7 +38,8 @@ func (c *Client) variant(all map[string]string) (variant, error) {
 	v := variant{acks: "all"}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		value := all[name]
-		ok, want := true, ""
+		var ok bool
+		var want string
 		switch name {
 		case "acks":
 			if value == "-1" {
@@ -65,7 +66,7 @@ func (c *Client) variant(all map[string]string) (variant, error) {
 			ok, want = value == bytesSerializer, bytesSerializer
 		default:
 			return v, &actions.FieldError{
-				Field: "clientProperties", Value: wrong("", name, "").(*actions.FieldError).Value,
+				Field: "clientProperties", Value: quoted(name),
 				Want: names(properties) + "; anything else, credentials above all, is set where the client is made",
 			}
 		}
