@@ -8,7 +8,7 @@
 //		URL: "https://influx.example.com:8086", API: influx.V2, Token: token,
 //		Sink: actions.SinkConfig{Name: "main"},
 //	})
-//	hub, err := thinghub.New(thinghub.Config{Rules: rules.Config{Kinds: influx.Kinds(db)}})
+//	hub, err := thinghub.New(thinghub.Config{RuleConfig: rules.Config{Kinds: influx.Kinds(db)}})
 //
 // A rule then has
 //
