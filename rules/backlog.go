@@ -15,8 +15,10 @@ import (
 const BacklogRecord RecordKind = "backlog"
 
 const (
-	// mostKept is how many entries a record of the backlog has.
-	mostKept = 512
+	// mostKept is how many entries a record of the backlog has, and mostKeptBytes how many
+	// bytes of messages, if it has more than one.
+	mostKept      = 512
+	mostKeptBytes = 1 << 20
 	// keepWithin is how long Shutdown takes to keep the backlog although its context has
 	// ended: for actions to return, and again for the store.
 	keepWithin = 5 * time.Second
@@ -276,11 +278,28 @@ type backlog struct {
 	next    int                // what the next record is called
 }
 
+// fill is how many of the entries go into one record.
+func fill(entries []entry) (n int) {
+	bytes := 0
+	for n < min(len(entries), mostKept) {
+		if it := entries[n].Item; it != nil {
+			bytes += len(it.Payload) + len(it.Output)
+		}
+		if bytes > mostKeptBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 // replace writes entries to the store, and then removes what was there.
 func (b *backlog) replace(ctx context.Context, store Store, entries []entry) error {
 	var written []Record
-	for chunk := range slices.Chunk(entries, mostKept) {
-		document, err := json.Marshal(chunk)
+	for len(entries) > 0 {
+		n := fill(entries)
+		document, err := json.Marshal(entries[:n])
+		entries = entries[n:]
 		if err != nil {
 			return err
 		}

@@ -379,6 +379,33 @@ func TestBacklog_Trouble(t *testing.T) {
 	})
 }
 
+// TestBacklog_OfLargeMessages has records of a size that a store can take.
+func TestBacklog_OfLargeMessages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := rules.NewMemory()
+		r := &run{rig: idle(t, rules.Config{Backlog: store}), end: func() {}}
+		rec := actions.NewRecorder()
+		rule := rules.Rule{Name: "r", SQL: "SELECT * FROM 'a'", Actions: []actions.Action{rec}, Delivery: rules.Delivery{QueueBytes: 64 << 20}}
+		r.put(rule)
+		large := fmt.Sprintf("%q", strings.Repeat("x", 300<<10))
+		for range 10 {
+			r.submit(actions.Message{Topic: "a", Payload: []byte(large), QoS: 1})
+		}
+		require.NoError(t, r.stop())
+		for rec, err := range store.All(t.Context(), rules.BacklogRecord) {
+			require.NoError(t, err)
+			require.Less(t, len(rec.Document), 3<<20)
+		}
+		require.Greater(t, kept(t, store), 3)
+		second := begin(t, rules.Config{Backlog: store})
+		second.put(rule)
+		settle(time.Second)
+		require.Len(t, rec.Events(), 10)
+		require.Equal(t, large, string(rec.Events()[9].Payload))
+		require.NoError(t, second.stop())
+	})
+}
+
 // TestBacklog_Unrun keeps what nobody ever worked, and calls Shutdown twice.
 func TestBacklog_Unrun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
