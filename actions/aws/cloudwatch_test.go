@@ -139,8 +139,13 @@ func TestCloudWatchMetricPoison(t *testing.T) {
 		evs = append(evs, event(t, a, "a", "", "ns", "n", v, "None", "1795900000"))
 	}
 	for _, texts := range [][]string{
-		{"ns", "n", "1", "none", "1"}, {"ns", "n", "1", "None", "yesterday"}, {"ns", "n", "1", "None", "-1"}, {"ns", "n", "1", "None", "1795900000000"},
-		{"ns", " ", "1", "None", "1"}, {"ns", "grün", "1", "None", "1"}, {"ns", strings.Repeat("n", 256), "1", "None", "1"},
+		{"ns", "n", "1", "none", "1"},
+		{"ns", "n", "1", "None", "yesterday"},
+		{"ns", "n", "1", "None", "-1"},
+		{"ns", "n", "1", "None", "1795900000000"},
+		{"ns", " ", "1", "None", "1"},
+		{"ns", "grün", "1", "None", "1"},
+		{"ns", strings.Repeat("n", 256), "1", "None", "1"},
 	} {
 		evs = append(evs, event(t, a, "a", "", texts...))
 	}
