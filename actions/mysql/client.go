@@ -201,3 +201,13 @@ func (c *Client) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 	c.statements[text] = s
 	return s, nil
 }
+
+// forget closes a prepared statement, on all connections.
+func (c *Client) forget(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.statements[text]; s != nil {
+		delete(c.statements, text)
+		_ = s.Close()
+	}
+}

@@ -3,6 +3,7 @@ package mysql
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -67,9 +68,16 @@ func final(number uint16, state string) bool {
 func permanent(err error) bool {
 	var e *driver.MySQLError
 	if errors.As(err, &e) {
-		return final(e.Number, string(e.SQLState[:]))
+		return final(e.Number, string(e.SQLState[:])) || tooLarge(err)
 	}
 	return errors.Is(err, driver.ErrPktTooLarge)
+}
+
+// tooLarge reports whether a value is larger than the server takes, which has no number of
+// its own.
+func tooLarge(err error) bool {
+	var e *driver.MySQLError
+	return errors.As(err, &e) && e.Number == 1105 && strings.Contains(e.Message, "max_allowed_packet")
 }
 
 // numberOf returns the number of an error of the server's, 0 if it is none.

@@ -70,6 +70,9 @@ func (w *writing) write(ctx context.Context) error {
 			err = w.transact(ctx)
 		}
 	}
+	if tooLarge(err) {
+		err = w.without(err)
+	}
 	if passing[numberOf(err)] {
 		w.plan.types.Store(nil) // a migration may be under way
 	}
@@ -159,7 +162,7 @@ func (w *writing) transact(ctx context.Context) error {
 	if s := statements[len(w.rows)]; s != nil { // one statement is a transaction
 		_, err := s.ExecContext(ctx, flat(w.rows)...)
 		switch {
-		case err == nil || !permanent(err):
+		case err == nil || !permanent(err) || tooLarge(err):
 			return unreachable(err)
 		case w.doubts():
 			return errDoubt
@@ -197,7 +200,7 @@ func (w *writing) insert(ctx context.Context, tx *sql.Tx, statements map[int]*sq
 		_, err := tx.StmtContext(ctx, statements[n]).ExecContext(ctx, flat(rows[:n])...)
 		switch {
 		case err == nil:
-		case !permanent(err):
+		case !permanent(err) || tooLarge(err):
 			return unreachable(err)
 		case w.doubts():
 			return errDoubt
@@ -213,6 +216,32 @@ func (w *writing) insert(ctx context.Context, tx *sql.Tx, statements map[int]*sq
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// without gives up the row with the largest value, which the server has refused to take.
+// The statement fails from then on, whatever it is given; so the other rows wait until it
+// is prepared anew.
+func (w *writing) without(err error) error {
+	size := func(r row) (n int) {
+		for _, v := range r.values {
+			n = max(n, len(v.Text))
+		}
+		return n
+	}
+	for i := range w.rows {
+		w.rows[i].err = nil
+	}
+	largest := slices.MaxFunc(w.rows, func(a, b row) int { return size(a) - size(b) })
+	for i := range w.rows {
+		if w.rows[i].event == largest.event {
+			w.rows[i].err = judge(err)
+		}
+	}
+	w.drop()
+	for _, b := range w.plan.blocks {
+		w.client.forget(b.sql)
+	}
+	return fmt.Errorf("mysql: an event of the batch is too large, the others are written without it: %s", clip(err.Error()))
 }
 
 func flat(rows []row) []any {

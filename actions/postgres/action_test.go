@@ -203,8 +203,17 @@ func TestPoison(t *testing.T) {
 	)
 	const columns = "id serial, v int NOT NULL CHECK (v > 0), p int REFERENCES %s DEFERRABLE INITIALLY DEFERRED, b bytea, UNIQUE (v)"
 	for round, mix := range [][]string{
-		{good}, {kind}, {good, kind}, {check, good, good}, {good, orphan}, {orphan}, {good, good, good, missing, orphan},
-		{good, binary}, {good, twice}, {good, kind, check, missing, orphan, binary, twice}, {good, good, good, good, good, good, good, kind, twice},
+		{good},
+		{kind},
+		{good, kind},
+		{check, good, good},
+		{good, orphan},
+		{orphan},
+		{good, good, good, missing, orphan},
+		{good, binary},
+		{good, twice},
+		{good, kind, check, missing, orphan, binary, twice},
+		{good, good, good, good, good, good, good, kind, twice},
 	} {
 		for _, mode := range []string{"insert", "copy", "statement"} {
 			r := rand.New(rand.NewPCG(uint64(round), 1))

@@ -32,6 +32,8 @@
 //   - For bytea a text is base64, or hexadecimal after \x; the outgoing payload is written
 //     as it is.
 //   - For an array column an array is one, with NULL for null.
+//   - In an expression a parameter has the type that PostgreSQL infers: write
+//     ${temp}::numeric * 2, not ${temp} * 2, which is a whole number.
 //   - Everything else, uuid, inet, intervals, enumerations, is a text as PostgreSQL reads it;
 //     objects and arrays are their JSON.
 //
@@ -51,10 +53,13 @@
 //
 // What fails for good (it goes to the rule's error action): values that the column does not
 // take, constraints, unique ones too, what a trigger raises, syntax errors; SQLSTATE classes
-// 0A, 21, 22, 23, 42, 44, 54 and P0. Tried again is everything else: no connection, wrong
+// 0A, 20 to 23, 2D, 2F, 38, 39, 42, 44, 54 and P0. Tried again is everything else: no connection, wrong
 // passwords, time limits, deadlocks, a full disk, a standby; and what a migration or a
 // grant repairs: tables, columns, functions, schemas, unique indexes that are not there,
 // and missing rights.
+//
+// A hypertable of TimescaleDB wants its time in each unique index: key ["id", "time"] with
+// ${timestamp()}, which is when the hub took the message in and stays the same, too.
 //
 // # Mode copy
 //

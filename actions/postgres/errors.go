@@ -48,9 +48,12 @@ func final(code string) bool {
 	}
 	switch code[:min(2, len(code))] {
 	case "0A", // not supported
-		"21", // cardinality violation
-		"22", // data exception
-		"23", // integrity constraint violation
+		"20",       // CASE without ELSE
+		"21",       // cardinality violation
+		"22",       // data exception
+		"23",       // integrity constraint violation
+		"2D", "2F", // what a procedure must not do
+		"38", "39", // an external routine
 		"42", // syntax error or access rule violation
 		"44", // WITH CHECK OPTION violation
 		"54", // a limit of the program, such as the size of a row in an index

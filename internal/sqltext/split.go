@@ -71,7 +71,8 @@ func (e *Error) Error() string {
 //
 // A template stands for a value: it must not be in a literal, in a quoted name or beside
 // the letters of a name. In a comment it is part of the comment. The statement has no
-// placeholders of its own, and nothing follows its semicolon.
+// placeholders of its own, and nothing follows its semicolon. Texts in a template are those
+// of the rules' SQL, where a backslash is an ordinary character.
 func Split(text string, d Dialect) (*Statement, error) {
 	s := &splitter{text: text, dialect: d}
 	if i := strings.IndexByte(text, 0); i >= 0 {

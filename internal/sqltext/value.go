@@ -75,7 +75,7 @@ const mostDigits = 40
 // Integer writes a JSON number without fraction and exponent, as columns of whole numbers
 // want it: 31.0 and 3.1e1 are 31. It reports false for one that is not whole, or too long.
 func Integer(number string) (string, bool) {
-	if strings.IndexAny(number, ".eE") < 0 {
+	if !strings.ContainsAny(number, ".eE") {
 		return number, true
 	}
 	sign := ""

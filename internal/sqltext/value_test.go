@@ -103,8 +103,14 @@ func TestSourcesAppend(t *testing.T) {
 	values, err := from.Append(nil, []string{`"X"`, "7"}, []byte(payload))
 	require.NoError(t, err)
 	require.Equal(t, []sqltext.Value{
-		{Kind: sqltext.Document, Text: `{"c" : [ 1 ]}`}, {Kind: sqltext.Text, Text: "X"}, {Kind: sqltext.Raw, Text: payload},
-		{Kind: sqltext.Number, Text: "1.50"}, {}, {Kind: sqltext.Number, Text: "7"}, {}, {Kind: sqltext.Bool, Text: "true"},
+		{Kind: sqltext.Document, Text: `{"c" : [ 1 ]}`},
+		{Kind: sqltext.Text, Text: "X"},
+		{Kind: sqltext.Raw, Text: payload},
+		{Kind: sqltext.Number, Text: "1.50"},
+		{},
+		{Kind: sqltext.Number, Text: "7"},
+		{},
+		{Kind: sqltext.Bool, Text: "true"},
 	}, values)
 	for _, payload := range []string{"", "1", "null", "[]", "{"} {
 		_, err := sqltext.Sources{{Member: "a"}}.Append(nil, nil, []byte(payload))
