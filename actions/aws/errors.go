@@ -45,7 +45,7 @@ var passing = []string{
 	"KMS.ThrottlingException", "KMSThrottling", "KMSThrottlingException", "KmsThrottled",
 	"LimitExceeded", "OperationAborted", "OperationAbortedException", "OverLimit", "ReplicatedWriteConflictException",
 	"RequestTimeout", "ServiceUnavailable", "ServiceUnavailableException", "ServiceUnavailableError",
-	"TransactionConflictException", "UnavailableException",
+	"Throttled", "TransactionConflictException", "UnavailableException",
 }
 
 // lapsed are the codes of errors of the host's credentials, which are not for good: keys
@@ -62,7 +62,7 @@ var lapsed = []string{
 var standing = []string{
 	"AWS.SimpleQueueService.NonExistentQueue", "AccessDenied", "AccessDeniedException", "AccountProblem", "AllAccessDisabled",
 	"AuthorizationError", "AuthorizationErrorException", "AuthorizationHeaderMalformed", "EndpointDisabled", "Forbidden",
-	"KMSAccessDenied", "KMSAccessDeniedException", "KMSDisabled", "KMSDisabledException", "KMSInvalidState", "KMSInvalidStateException",
+	"InvalidKMSResourceException", "KMSAccessDenied", "KMSAccessDeniedException", "KMSDisabled", "KMSDisabledException", "KMSInvalidState", "KMSInvalidStateException",
 	"KMSNotFound", "KMSNotFoundException", "KMSOptInRequired", "KmsAccessDenied", "KmsDisabled", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired",
 	"NoSuchBucket", "NotAuthorized", "NotAuthorizedException", "NotFound", "NotFoundException", "OptInRequired",
 	"PermanentRedirect", "QueueDoesNotExist", "ResourceInUseException", "ResourceNotFound", "ResourceNotFoundException",
