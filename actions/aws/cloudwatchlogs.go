@@ -134,9 +134,10 @@ func (a *logsAction) DoBatch(ctx context.Context, evs []actions.Event) []error {
 	return errs
 }
 
-// worse returns the error of an event that has two: one for good, if there is one.
-func worse(was, err error) error {
-	if was == nil || errors.Is(err, actions.ErrPermanent) && !errors.Is(was, actions.ErrPermanent) {
+// together is the error of an event of which parts failed: one that passes, if there is
+// one, because then those come again that were not tried.
+func together(was, err error) error {
+	if was == nil || errors.Is(was, actions.ErrPermanent) && !errors.Is(err, actions.ErrPermanent) {
 		return err
 	}
 	return was
@@ -218,12 +219,12 @@ func (w *logWriter) write(ctx context.Context, lines []line) {
 		rejected, err := w.put(ctx, lines[from:to])
 		for i, l := range lines[from:to] {
 			if err := rejection(rejected, i); err != nil {
-				w.errs[l.of] = worse(w.errs[l.of], actions.Permanent(err))
+				w.errs[l.of] = together(w.errs[l.of], actions.Permanent(err))
 			}
 		}
 		return judge(err, w.chosen)
 	}, func(i int, err error) {
-		w.errs[lines[i].of] = worse(w.errs[lines[i].of], err)
+		w.errs[lines[i].of] = together(w.errs[lines[i].of], err)
 		if !errors.Is(err, actions.ErrPermanent) {
 			w.ended = err
 		}

@@ -217,12 +217,14 @@ func TestCloudWatchLogsApart(t *testing.T) {
 	const day = 24 * 3600
 	evs := events(t, a, "a",
 		"["+item(1, "good")+"]", "["+item(2, "poison")+","+item(3, "its other half")+"]",
-		"["+item(4, "last before")+","+item(3*day, "after")+"]", "["+item(4*day, "later")+"]")
+		"["+item(4, "last before")+","+item(3*day, "after")+"]", "["+item(4*day, "later")+"]",
+		"["+item(3, "poison")+","+item(3*day, "after")+"]")
 	errs := batch(t, a, evs)
 	require.NoError(t, errs[0])
 	require.Equal(t, "permanent", kindOf(errs[1]))
 	require.Equal(t, "again", kindOf(errs[2]), "half of it is written, and comes again")
 	require.Equal(t, "again", kindOf(errs[3]))
+	require.Equal(t, "again", kindOf(errs[4]), "the half of it that is well was not tried")
 	var texts []string
 	for _, p := range calls(t, f) {
 		for _, e := range p.Events {

@@ -30,7 +30,7 @@ import (
 //
 // There is no record for null and for the empty text, because Timestream has neither.
 //
-// A call takes up to 100 records, of all topics of the rule. A record has the time of the
+// A call takes up to 100 records, of several topics of the rule. A record has the time of the
 // message, which stays the same over retries, and so what comes twice is there once. What
 // Timestream rejects, such as another value for the same dimensions, measure and time, fails
 // for good; the other records of the event, and of the call, are written.
@@ -198,7 +198,7 @@ func checkStreamTime(text string) error {
 
 // Batch keeps to calls of one table. How many records there are is known only then.
 func (a *timestreamAction) Batch() actions.Batch {
-	b := actions.Batch{Events: mostRecords, Bytes: 256 << 10, AcrossTopics: true}
+	b := actions.Batch{Events: mostRecords, Bytes: 256 << 10, AcrossTopics: true, Parallel: true}
 	if templated(a.DatabaseName) || templated(a.TableName) {
 		b.Key = func(ev actions.Event) string { return ev.Params[streamDatabase] + "\x00" + ev.Params[streamTable] }
 	}
@@ -234,7 +234,7 @@ func (a *timestreamAction) DoBatch(ctx context.Context, evs []actions.Event) []e
 		of = append(of, slices.Repeat([]int{i}, len(made))...)
 	}
 	failed := func(record int, err error) {
-		errs[of[record]] = worse(errs[of[record]], err)
+		errs[of[record]] = together(errs[of[record]], err)
 		if !errors.Is(err, actions.ErrPermanent) {
 			ended = err
 		}
