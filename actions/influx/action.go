@@ -100,8 +100,9 @@ func (u Unit) per() int64 {
 		return 1e3
 	case Nanoseconds:
 		return 1
+	default:
+		return 1e6
 	}
-	return 1e6
 }
 
 // BatchConfig bounds the events that go into one request. What is 0 has its default.

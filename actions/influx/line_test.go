@@ -65,14 +65,14 @@ func (g grammar) line(s string) (p point, rest string, err error) {
 			return p, s, err
 		}
 		if value, end, s, err = g.name(s, ", ="); err != nil || end == '=' {
-			return p, s, fmt.Errorf("the value of tag %q: %v", key, err)
+			return p, s, errors.Join(fmt.Errorf("the value of tag %q", key), err)
 		}
 		p.tags = append(p.tags, [2]string{key, value})
 	}
 	for end = ','; end == ','; {
 		var key, value string
 		if key, end, s, err = g.name(s, "=, "); err != nil || end != '=' {
-			return p, s, fmt.Errorf("the key of field %q: %v", key, err)
+			return p, s, errors.Join(fmt.Errorf("the key of field %q", key), err)
 		}
 		if strings.HasPrefix(s, `"`) {
 			if value, s, err = quoted(s[1:]); err != nil {

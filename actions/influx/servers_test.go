@@ -31,7 +31,8 @@ var counterparts = map[string]counterpart{
 	"InfluxDB 1.6": {servertest.Influx, influx.Config{Username: servertest.InfluxUser, Password: servertest.InfluxPassword, LineBreaks: true}, true},
 	"InfluxDB 1.8, API 2": {
 		servertest.Influx18,
-		influx.Config{API: influx.V2, Token: servertest.InfluxUser + ":" + servertest.InfluxPassword, Gzip: true, LineBreaks: true}, true,
+		influx.Config{API: influx.V2, Token: servertest.InfluxUser + ":" + servertest.InfluxPassword, Gzip: true, LineBreaks: true},
+		true,
 	},
 	"VictoriaMetrics":        {servertest.VictoriaMetrics, influx.Config{API: influx.VictoriaMetrics, Gzip: true}, false},
 	"VictoriaMetrics, API 2": {servertest.VictoriaMetrics, influx.Config{API: influx.V2}, false},

@@ -76,12 +76,13 @@ func ClickHouse(tb testing.TB) string {
 	})
 }
 
-// ClickHouseQuery runs a statement, as ClickHouseUser, and returns what it yields.
+// ClickHouseQuery runs a statement, as ClickHouseUser, and returns what it yields: with one
+// thread, which reads a Log in the order in which it was written.
 func ClickHouseQuery(tb testing.TB, addr, query string) string {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/", strings.NewReader(query))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/?max_threads=1", strings.NewReader(query))
 	if err != nil {
 		tb.Fatal(err)
 	}
