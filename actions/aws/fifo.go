@@ -69,6 +69,11 @@ func (f fifo) ids(ev actions.Event) (group, id *string, err error) {
 	return group, id, nil
 }
 
+// parallel is the Batch.Parallel: one group for all is one order, which needs one lane.
+func (f fifo) parallel(resource string) bool {
+	return !maybeFIFO(resource) || f.group == "" || templated(f.group)
+}
+
 // distinct is the Batch.Distinct: a FIFO resource keeps the order of a group, but may
 // refuse one of a batch and take the next.
 func (f fifo) distinct(resource string) func(ev actions.Event) string {

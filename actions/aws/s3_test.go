@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -167,3 +168,26 @@ func TestS3Faults(t *testing.T) {
 }
 
 func BenchmarkS3(b *testing.B) { sinktest.Bench(b, rigS3) }
+
+// FuzzS3Key checks that an object is written under its key, whatever is in that, or refused.
+func FuzzS3Key(f *testing.F) {
+	for _, key := range []string{"a/b", "a b", "ü?x=1#f", "%2e%2e/x", "..", "a//b/", "/a", "\\..\\", "+&;:@$,", "\x00", "a\nb", "./a", "a/...", "\u202e"} {
+		f.Add(key)
+	}
+	var path, query string
+	at := newFront(f, func(_ http.ResponseWriter, r request) { path, query = r.URL.Path, r.URL.RawQuery })
+	s := open(f, at.url, nil)
+	a := s.S3(S3{BucketName: "bucket", Key: "${k}"})
+	f.Fuzz(func(t *testing.T, key string) {
+		path = ""
+		if err := a.Do(t.Context(), event(t, a, "t", "1", key)); err != nil {
+			if kindOf(err) != "permanent" {
+				t.Fatalf("%q: %v", key, err)
+			}
+			return
+		}
+		if path != "/bucket/"+key || query != "x-id=PutObject" {
+			t.Fatalf("%q was written to %q?%s", key, path, query)
+		}
+	})
+}

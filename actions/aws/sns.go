@@ -104,9 +104,8 @@ func (a *snsAction) Batch() actions.Batch {
 		return actions.Batch{}
 	}
 	return actions.Batch{
-		Events: snsEntries, Bytes: snsBytes, AcrossTopics: true,
-		Parallel: !maybeFIFO(a.TargetARN) || a.MessageGroupID == "",
-		Key:      byParam(a.TargetARN), Distinct: a.fifo.distinct(a.TargetARN),
+		Events: snsEntries, Bytes: snsBytes, AcrossTopics: true, Parallel: a.fifo.parallel(a.TargetARN),
+		Key: byParam(a.TargetARN), Distinct: a.fifo.distinct(a.TargetARN),
 	}
 }
 

@@ -86,10 +86,8 @@ func (a *sqsAction) Batch() actions.Batch {
 		bytes = base64.StdEncoding.DecodedLen(sqsBytes) - 2*sqsEntries // each is rounded up
 	}
 	return actions.Batch{
-		Events: sqsEntries, Bytes: bytes, AcrossTopics: true,
-		// A group of several topics has the order of its lane.
-		Parallel: !maybeFIFO(a.QueueURL) || a.MessageGroupID == "",
-		Key:      byParam(a.QueueURL), Distinct: a.fifo.distinct(a.QueueURL),
+		Events: sqsEntries, Bytes: bytes, AcrossTopics: true, Parallel: a.fifo.parallel(a.QueueURL),
+		Key: byParam(a.QueueURL), Distinct: a.fifo.distinct(a.QueueURL),
 	}
 }
 
