@@ -9,3 +9,6 @@ func Statements(c *Client) int {
 	defer c.mu.Unlock()
 	return len(c.statements)
 }
+
+// Encode is exported for tests of types that MariaDB has not.
+var Encode = encode
