@@ -302,6 +302,7 @@ func TestStrict(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	client, db := local(t), connect(t)
+	exec(t, db, "DROP DATABASE IF EXISTS `The Plant`")
 	exec(t, db, "CREATE DATABASE `The Plant`")
 	exec(t, db, "CREATE TABLE `The Plant`.`Read``ings` (`select` int, `a``b` text)")
 	a := client.Action(mysql.Action{Table: "The Plant.Read`ings", Columns: map[string]string{"select": "${v}", "a`b": "x"}})
@@ -360,7 +361,7 @@ func TestInsertOnly(t *testing.T) {
 	t.Parallel()
 	db := connect(t)
 	table := create(t, db, "v int, w text")
-	exec(t, db, "CREATE USER writer IDENTIFIED BY 's3cret'")
+	exec(t, db, "CREATE OR REPLACE USER writer IDENTIFIED BY 's3cret'")
 	exec(t, db, "GRANT INSERT ON "+table+" TO writer")
 	client := open(t, mysql.Config{DSN: "writer:s3cret@tcp(" + servertest.MariaDB(t) + ")/" + servertest.MariaDBDatabase})
 	a := client.Action(mysql.Action{Table: table, Members: []string{"v", "w"}})

@@ -50,6 +50,8 @@ func do(t *testing.T, a *postgres.Action, evs ...actions.Event) (failed []int) {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	db, c := local(t), connect(t)
+	exec(t, c, `DROP TYPE IF EXISTS mood CASCADE`)
+	exec(t, c, `DROP DOMAIN IF EXISTS percent CASCADE`)
 	exec(t, c, `CREATE TYPE mood AS ENUM ('calm', 'wild')`)
 	exec(t, c, `CREATE DOMAIN percent AS numeric(5,2) CHECK (VALUE BETWEEN 0 AND 100)`)
 	const refused = "refused"
@@ -288,6 +290,7 @@ func TestOnConflict(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	db, c := local(t), connect(t)
+	exec(t, c, `DROP SCHEMA IF EXISTS "The Plant" CASCADE`)
 	exec(t, c, `CREATE SCHEMA "The Plant"`)
 	exec(t, c, `CREATE TABLE "The Plant"."Read""ings" ("select" int, "a""b" text)`)
 	for _, mode := range []string{"insert", "copy"} {
@@ -302,14 +305,14 @@ func TestStatements(t *testing.T) {
 	t.Parallel()
 	db, c := local(t), connect(t)
 	table := create(t, c, "device text PRIMARY KEY, n int, doc jsonb")
-	exec(t, c, `CREATE FUNCTION ingest(d text, doc jsonb) RETURNS SETOF int LANGUAGE sql AS
+	exec(t, c, `CREATE OR REPLACE FUNCTION ingest(d text, doc jsonb) RETURNS SETOF int LANGUAGE sql AS
 		'INSERT INTO `+table+` VALUES (d, (doc->>''n'')::int, doc); SELECT generate_series(1, 3)'`)
 	require.Nil(t, do(t, db.Action(postgres.Action{Statement: "SELECT ingest(${clientid()}, $payload)"}),
 		event(`{"n":1}`, `"a"`), event(`{"n":5}`, `"b"`)))
 	require.Nil(t, do(t, db.Action(postgres.Action{Statement: "UPDATE " + table + " SET n = n + ${n} WHERE device = ${d};"}), event("", "2.0", `"a"`)))
 	require.Nil(t, do(t, db.Action(postgres.Action{Statement: "DELETE FROM " + table + " WHERE doc @> $payload"}), event(`{"n":5}`)))
 	require.Equal(t, []string{"a 3"}, texts(t, c, "SELECT device || ' ' || n FROM "+table))
-	exec(t, c, "CREATE PROCEDURE bump(d text) LANGUAGE plpgsql AS 'BEGIN IF d = ''x'' THEN RAISE ''not that one''; END IF; UPDATE "+table+" SET n = n + 1; END'")
+	exec(t, c, "CREATE OR REPLACE PROCEDURE bump(d text) LANGUAGE plpgsql AS 'BEGIN IF d = ''x'' THEN RAISE ''not that one''; END IF; UPDATE "+table+" SET n = n + 1; END'")
 	require.Equal(t, []int{1}, do(t, db.Action(postgres.Action{Statement: "CALL bump(${d})"}), event("", `"a"`), event("", `"x"`), event("", `"b"`)))
 	require.Equal(t, []string{"a 5"}, texts(t, c, "SELECT device || ' ' || n FROM "+table))
 	err := db.Action(postgres.Action{Statement: "SELEKT ${a}"}).Do(t.Context(), event("", "1"))
