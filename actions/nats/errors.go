@@ -82,7 +82,7 @@ func (c *Client) nobody(ctx context.Context, a *Action, subject string, err erro
 	}
 	s, found := c.js.Stream(ctx, a.Stream)
 	if found != nil {
-		return judge(fmt.Errorf("%w: stream %s: %w", err, a.Stream, trimmed(found)), true)
+		return fmt.Errorf("nats: %w: stream %s: %w", trimmed(err), a.Stream, trimmed(found)) // the rule's fault, or nobody's
 	}
 	if !slices.ContainsFunc(s.CachedInfo().Config.Subjects, func(f string) bool { return covers(f, subject) }) {
 		return actions.Permanent(fmt.Errorf("nats: the stream %s does not take the subject %s", a.Stream, shown(subject)))

@@ -1,9 +1,17 @@
 package nats_test
 
 import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -46,6 +54,60 @@ func rig(tb testing.TB, atomic bool) sinktest.Rig {
 	}
 }
 
+// coreRig publishes without JetStream, to a subscriber that never sees the proxy.
+func coreRig(tb testing.TB) sinktest.Rig {
+	options := func(deny ...string) *server.Options {
+		return &server.Options{
+			Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, MaxPayload: 4096,
+			Users: []*server.User{
+				{Username: "hub", Password: "hub", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}},
+				{Username: "test", Password: "test"},
+			},
+		}
+	}
+	s := run(tb, func(o *server.Options) { *o = *options() })
+	conn, _ := reader(tb, s.ClientURL(), natsgo.UserInfo("test", "test"))
+	var mu sync.Mutex
+	var got []sinktest.Record
+	_, err := conn.Subscribe("dt", func(m *natsgo.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, sinktest.Parse(tb, m.Data))
+	})
+	require.NoError(tb, err)
+	require.NoError(tb, conn.Flush())
+	reload := func(deny ...string) {
+		o := options(deny...)
+		_, port, err := net.SplitHostPort(address(s))
+		require.NoError(tb, err)
+		o.Port, err = strconv.Atoi(port)
+		require.NoError(tb, err)
+		require.NoError(tb, s.ReloadOptions(o))
+	}
+	return sinktest.Rig{
+		Addr: address(s),
+		Action: func(tb testing.TB, addr string) actions.Action {
+			c := open(tb, "nats://"+addr, func(c *nats.Config) { c.Options = append(c.Options, natsgo.UserInfo("hub", "hub")) })
+			return bind(tb, c, nats.Action{Subject: "dt"})
+		},
+		Read: func(testing.TB) []sinktest.Record {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(got)
+		},
+		Break: func(testing.TB) func() {
+			reload("dt")
+			return func() { reload() }
+		},
+		Poison: fmt.Appendf(nil, `{"key":"poison","n":0,"text":%q}`, strings.Repeat("x", 5000)),
+	}
+}
+
+func TestFaultsCore(t *testing.T) {
+	t.Parallel()
+	sinktest.Run(t, coreRig)
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	sinktest.Run(t, func(tb testing.TB) sinktest.Rig { return rig(tb, false) })
@@ -57,6 +119,7 @@ func TestFaultsAtomic(t *testing.T) {
 }
 
 func BenchmarkThroughput(b *testing.B) {
+	b.Run("core", func(b *testing.B) { sinktest.Bench(b, coreRig) })
 	b.Run("jetstream", func(b *testing.B) { sinktest.Bench(b, func(tb testing.TB) sinktest.Rig { return rig(tb, false) }) })
 	b.Run("jetstream-atomic", func(b *testing.B) { sinktest.Bench(b, func(tb testing.TB) sinktest.Rig { return rig(tb, true) }) })
 }

@@ -43,10 +43,7 @@ func (c *Client) publish(ctx context.Context, a *Action, list []todo) {
 			return
 		}
 	}
-	err := c.flush(ctx)
-	if err == nil && c.conn.Stats().Reconnects != connection {
-		err = errReconnected // and what went into the old one may be lost
-	}
+	err := c.confirm(ctx, connection)
 	if err != nil {
 		fail(sent, judge(err, false))
 		return
@@ -57,9 +54,9 @@ func (c *Client) publish(ctx context.Context, a *Action, list []todo) {
 	}
 }
 
-// flush waits until the server has got all that was published. What it has refused, the
-// watch knows then.
-func (c *Client) flush(ctx context.Context) error {
+// confirm waits until the server has got all that was published into a connection, the
+// one of that number. What it has refused, the watch knows then.
+func (c *Client) confirm(ctx context.Context, connection uint64) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flusherTimeout)
@@ -67,6 +64,9 @@ func (c *Client) flush(ctx context.Context) error {
 	}
 	if err := c.conn.FlushWithContext(ctx); err != nil {
 		return err
+	}
+	if c.conn.Stats().Reconnects != connection {
+		return errReconnected // what went into the old one may be lost
 	}
 	return c.watch.caughtUp(ctx, c.conn.LastError())
 }

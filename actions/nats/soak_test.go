@@ -9,6 +9,10 @@ import (
 )
 
 func TestSoakFaults(t *testing.T) {
+	t.Run("core", func(t *testing.T) {
+		t.Parallel()
+		sinktest.Soak(t, coreRig)
+	})
 	t.Run("jetstream", func(t *testing.T) {
 		t.Parallel()
 		sinktest.Soak(t, func(tb testing.TB) sinktest.Rig { return rig(tb, false) })
