@@ -96,6 +96,10 @@ func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := nats.Open(nats.Config{})
 	require.EqualError(t, err, "nats: Config.Servers is empty, expected the URL of a server")
+	for _, url := range []string{"", "nats://", "nats://hub:geheim@a b:4222", "nats://a,,nats://b", "nats://hub:geheim@[::1:4222"} {
+		_, err = nats.Open(nats.Config{Servers: []string{"nats://127.0.0.1:1", url}})
+		require.EqualError(t, err, "nats: Config.Servers[1] is not the URL of a server")
+	}
 	_, err = nats.Open(nats.Config{Servers: []string{"nats://127.0.0.1:1"}, Options: []natsgo.Option{nil, natsgo.UserCredentials("/no/such/file")}})
 	require.ErrorContains(t, err, "nats: ")
 }

@@ -3,6 +3,7 @@ package nats
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -62,10 +63,13 @@ func Open(cfg Config) (*Client, error) {
 			return nil, fmt.Errorf("nats: Config.Options: %w", err)
 		}
 	}
-	// nats.go takes several URLs in one text too.
-	for _, s := range cfg.Servers {
-		for url := range strings.SplitSeq(s, ",") {
-			o.Servers = append(o.Servers, strings.TrimSpace(url))
+	for i, text := range cfg.Servers {
+		for server := range strings.SplitSeq(text, ",") { // nats.go takes several in one text too
+			server = strings.TrimSpace(server)
+			if !isURL(server) {
+				return nil, fmt.Errorf("nats: Config.Servers[%d] is not the URL of a server", i) // it may hold a password
+			}
+			o.Servers = append(o.Servers, server)
 		}
 	}
 	o.AllowReconnect, o.RetryOnFailedConnect, o.MaxReconnect = true, true, -1
@@ -83,6 +87,14 @@ func Open(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("nats: JetStream: %w", err)
 	}
 	return c, nil
+}
+
+func isURL(server string) bool {
+	if !strings.Contains(server, "://") {
+		server = "nats://" + server
+	}
+	u, err := url.Parse(server)
+	return err == nil && u.Hostname() != ""
 }
 
 // Close closes the connection. Actions fail afterwards.

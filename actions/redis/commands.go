@@ -74,8 +74,8 @@ const slots = 16384
 // enclose.
 func slot(key string) int {
 	var crc uint16
-	for i := range len(tag(key)) {
-		crc ^= uint16(tag(key)[i]) << 8
+	for _, b := range []byte(tag(key)) {
+		crc ^= uint16(b) << 8
 		for range 8 {
 			if crc&0x8000 != 0 {
 				crc = crc<<1 ^ 0x1021

@@ -36,7 +36,8 @@
 // is written "${'$payload'}".) A template sees the original message, as in all actions.
 //
 // A form that needs several commands, such as a list with a length and an expiry, and
-// everything with onceSeconds, is sent as one EVAL of a script that is always the same.
+// everything with onceSeconds, is sent as one EVAL of a script that is always the same. It
+// can take some thousand words.
 //
 // # Guarantees
 //

@@ -102,6 +102,15 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
+func TestSlot(t *testing.T) {
+	t.Parallel()
+	// CLUSTER KEYSLOT answers these.
+	for key, want := range map[string]int{"": 0, "123456789": 12739, "foo": 12182, "somekey": 11058, "foo{hash_tag}": 2515, "bar{hash_tag}": 2515} {
+		require.Equal(t, want, slot(key), key)
+	}
+	require.NotEqual(t, slot(""), slot("{}foo"))
+}
+
 // FuzzTag checks that the key of the memory is in the slot of the key, unless that has a
 // brace which no tag can hold.
 func FuzzTag(f *testing.F) {
