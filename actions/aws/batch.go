@@ -46,17 +46,6 @@ func resource(text string, ev actions.Event) string {
 	return text
 }
 
-// checkLen checks the length of a text without templates.
-func checkLen(field, text string, least, most int) error {
-	if text == "" && least > 0 {
-		return wrong(field, "", "a text")
-	}
-	if n := len(text); !templated(text) && (n < least || n > most) {
-		return wrong(field, text, "a text of "+strconv.Itoa(least)+" to "+strconv.Itoa(most)+" bytes")
-	}
-	return nil
-}
-
 // checkBody checks a payload that goes as a text.
 func checkBody(p []byte, most int, otherwise string) error {
 	switch {
@@ -82,7 +71,7 @@ func tooLarge(is, most int) error {
 // permission for each: a role that was made for the rules of AWS may make the single one
 // only. Once that is noticed, alone says so.
 func inBatches(n int, alone *atomic.Bool, call func(from, to int) error, single func(i int) error, failed func(i int, err error)) {
-	next := 0
+	first := true
 	if !alone.Load() {
 		refused := false
 		apart(n, func(from, to int) error {
@@ -97,23 +86,33 @@ func inBatches(n int, alone *atomic.Bool, call func(from, to int) error, single 
 		if denied(err) {
 			return // not even that
 		}
-		alone.Store(true)
 		failed(0, err)
-		next = 1
+		if comesAgain(err) {
+			for i := 1; i < n; i++ {
+				failed(i, err)
+			}
+			return
+		}
+		alone.Store(true)
+		first = false
 	}
 	var ended error
-	for i := next; i < n; i++ {
-		if ended == nil {
-			err := single(i)
-			if err != nil && !errors.Is(err, actions.ErrPermanent) {
-				ended = err
-			}
-			failed(i, err)
+	for i := range n {
+		if i == 0 && !first {
 			continue
 		}
-		failed(i, ended)
+		err := ended
+		if err == nil {
+			if err = single(i); comesAgain(err) {
+				ended = err // nothing overtakes what comes again
+			}
+		}
+		failed(i, err)
 	}
 }
+
+// comesAgain reports whether there is an error that passes.
+func comesAgain(err error) bool { return err != nil && !errors.Is(err, actions.ErrPermanent) }
 
 // checkName checks the name of a stream or a table, unless it has templates.
 func checkName(field, name string, most int) error {

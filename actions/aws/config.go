@@ -21,7 +21,8 @@ import (
 type Config struct {
 	// SDK is the configuration of the AWS SDK: region, credentials, HTTP client, endpoint,
 	// such as config.LoadDefaultConfig makes it. The region is needed. Its settings for
-	// retries are not used: the rules engine retries.
+	// retries are not used: the rules engine retries. An HTTP client of the SDK's kind is
+	// copied, so that all services share connections.
 	SDK sdk.Config
 	// Roles are the credentials that the role ARNs in rules (roleArn) stand for.
 	Roles map[string]sdk.CredentialsProvider
@@ -46,8 +47,8 @@ type Config struct {
 // action needs them first, so making Services calls nobody. All methods may be called
 // concurrently.
 type Services struct {
-	cfg  Config
-	ours bool // the HTTP client is
+	cfg       Config
+	transport *http.Transport // nil if it is the host's
 
 	mu      sync.Mutex
 	roles   map[string]sdk.CredentialsProvider
@@ -62,8 +63,12 @@ type clientKey struct {
 
 type sinkKey struct{ kind, resource, role string }
 
-// idleConns is how many connections to a host stay open for the next calls.
-const idleConns = 64
+// idleConns is how many connections to a host, and mostIdleConns to all, stay open for the
+// next calls.
+const (
+	idleConns     = 64
+	mostIdleConns = 256
+)
 
 // New returns Services. It does not call them.
 func New(cfg Config) (*Services, error) {
@@ -83,13 +88,32 @@ func New(cfg Config) (*Services, error) {
 		sinks: map[sinkKey]weak.Pointer[actions.Sink]{},
 	}
 	s.cfg.SDK = withoutRetries(cfg.SDK)
-	if cfg.SDK.HTTPClient == nil {
-		s.ours = true
-		s.cfg.SDK.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.MaxIdleConnsPerHost = idleConns
-		})
+	switch c := cfg.SDK.HTTPClient.(type) {
+	case nil:
+		s.connect(awshttp.NewBuildableClient())
+	case *awshttp.BuildableClient:
+		s.connect(c)
 	}
 	return s, nil
+}
+
+// connect makes the HTTP client of all services, configured as one of the SDK's: that would
+// have connections of its own for each service, and few that stay open.
+func (s *Services) connect(like *awshttp.BuildableClient) {
+	t := like.GetTransport()
+	t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, idleConns)
+	t.MaxIdleConns = max(t.MaxIdleConns, mostIdleConns)
+	s.transport = t
+	s.cfg.SDK.HTTPClient = &http.Client{
+		Transport: t, Timeout: like.GetTimeout(),
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if code := r.Response.StatusCode; (code == http.StatusTemporaryRedirect || code == http.StatusPermanentRedirect) &&
+				r.URL.Host == via[0].URL.Host && len(via) < 3 {
+				return nil
+			}
+			return http.ErrUseLastResponse // which is taken for what it is
+		},
+	}
 }
 
 func withoutRetries(c sdk.Config) sdk.Config {
@@ -107,10 +131,11 @@ func (s *Services) Name() string {
 	return s.cfg.Sink.Name
 }
 
-// Close closes the connections that are idle, if the HTTP client is not the host's.
+// Close closes the connections that are idle, unless Config.SDK has an HTTP client that is
+// not of the SDK's kind: the host closes that.
 func (s *Services) Close() {
-	if c, ok := s.cfg.SDK.HTTPClient.(*awshttp.BuildableClient); ok && s.ours {
-		c.GetTransport().CloseIdleConnections()
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
 	}
 }
 

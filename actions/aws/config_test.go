@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
@@ -273,4 +278,49 @@ func TestTopicRule(t *testing.T) {
 		kinds = append(kinds, a.(actions.Named).Kind())
 	}
 	require.Equal(t, []string{"kinesis", "firehose", "dynamoDB", "dynamoDBv2", "s3", "sqs", "sns"}, kinds)
+}
+
+// TestConnections checks that the services share the connections of one client, which is
+// configured as that of the host, and that Close ends them.
+func TestConnections(t *testing.T) {
+	var opened, closed atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			closed.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	s := open(t, server.URL, func(c *Config) {
+		c.SDK.HTTPClient = awshttp.NewBuildableClient().WithTimeout(time.Minute).WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 3 })
+	})
+	for _, a := range []actions.Action{
+		s.SQS(SQS{QueueURL: "https://sqs/1/q"}), s.Kinesis(Kinesis{StreamName: "s"}), s.S3(S3{BucketName: "bucket", Key: "k"}),
+	} {
+		_ = a.Do(t.Context(), event(t, a, "t", "1"))
+	}
+	require.Equal(t, int32(1), opened.Load())
+	require.Equal(t, idleConns, s.transport.MaxIdleConnsPerHost)
+	require.Equal(t, time.Minute, s.cfg.SDK.HTTPClient.(*http.Client).Timeout)
+	s.Close()
+	require.Eventually(t, func() bool { return closed.Load() == 1 }, time.Minute, time.Millisecond)
+
+	own := &http.Client{}
+	require.Same(t, own, open(t, server.URL, func(c *Config) { c.SDK.HTTPClient = own }).cfg.SDK.HTTPClient)
+}
+
+// TestRedirect checks that no answer leads requests, which are signed, to another host.
+func TestRedirect(t *testing.T) {
+	elsewhere := answers(t, http.StatusOK, sent)
+	f := newFront(t, func(w http.ResponseWriter, _ request) {
+		w.Header().Set("Location", elsewhere.url+"/")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+	a := open(t, f.url, nil).SQS(SQS{QueueURL: f.url + "/1/q"})
+	require.Equal(t, "again", kindOf(a.Do(t.Context(), event(t, a, "t", "1"))))
+	require.Empty(t, elsewhere.requests())
 }

@@ -32,7 +32,8 @@
 // Config.OptionalRole.)
 //
 // Roles that were made for the rules of AWS may make the single calls only: PutRecord and
-// PutItem. They work, one message in a call. For batches they need:
+// PutItem. They work, one message in a call, until the rule is put again. For batches they
+// need:
 //
 //	kinesis           kinesis:PutRecords
 //	firehose          firehose:PutRecordBatch

@@ -351,13 +351,29 @@ func (a *dynamoV2Action) DoBatch(ctx context.Context, evs []actions.Event) []err
 		return all(evs, err)
 	}
 	table, chosen := evs[0].Params[0], templated(a.PutItem.TableName)
-	fields, err := a.keyFields(ctx, c, table)
+	fields, known, err := a.keyFields(ctx, c, table)
 	if err != nil {
 		return all(evs, judge(err, chosen))
 	}
 	w := tableWriter{client: c, table: table, chosen: chosen, alone: &a.alone, errs: make([]error, len(evs))}
 	for i, ev := range evs {
-		item, err := columns(ev.Payload, fields)
+		v, ok := value(ev.Payload).(*types.AttributeValueMemberM)
+		if !ok {
+			w.errs[i] = actions.Permanent(errors.New("the payload is not a JSON object"))
+			continue
+		}
+		item := v.Value
+		err := checkItem(item, fields)
+		if err != nil && known {
+			// The table may have been made anew, with another key. It is asked once a batch.
+			known = false
+			w.flush(ctx)
+			a.keys.Delete(table)
+			if now, _, failed := a.keyFields(ctx, c, table); failed == nil {
+				fields = now
+				err = checkItem(item, fields)
+			}
+		}
 		if err != nil {
 			w.errs[i] = actions.Permanent(err)
 			continue
@@ -368,50 +384,45 @@ func (a *dynamoV2Action) DoBatch(ctx context.Context, evs []actions.Event) []err
 	return w.errs
 }
 
-// keyFields returns the names of the key columns of a table, or none, with alone set, if
-// the role may not ask.
-func (a *dynamoV2Action) keyFields(ctx context.Context, c *dynamodb.Client, table string) ([]string, error) {
-	if known, ok := a.keys.Load(table); ok {
-		fields, _ := known.([]string)
-		return fields, nil
+// keyFields returns the names of the key columns of a table, and whether they were known
+// before; none, with alone set, if the role may not ask.
+func (a *dynamoV2Action) keyFields(ctx context.Context, c *dynamodb.Client, table string) (fields []string, known bool, err error) {
+	if of, ok := a.keys.Load(table); ok {
+		fields, _ = of.([]string)
+		return fields, true, nil
 	}
 	if a.alone.Load() {
-		return nil, nil
+		return nil, false, nil
 	}
 	out, err := c.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	switch {
 	case denied(err):
 		a.alone.Store(true)
-		return nil, nil
+		return nil, false, nil
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case out.Table == nil:
-		return nil, errUnanswered
+		return nil, false, errUnanswered
 	}
-	var fields []string
 	for _, e := range out.Table.KeySchema {
 		fields = append(fields, sdk.ToString(e.AttributeName))
 	}
 	a.keys.Store(strings.Clone(table), fields)
-	return fields, nil
+	return fields, false, nil
 }
 
-// columns makes an item of a payload, which must be an object with the key.
-func columns(payload []byte, fields []string) (map[string]types.AttributeValue, error) {
-	v, ok := value(payload).(*types.AttributeValueMemberM)
-	if !ok {
-		return nil, errors.New("the payload is not a JSON object")
-	}
+// checkItem reports an item without the key.
+func checkItem(item map[string]types.AttributeValue, fields []string) error {
 	for _, f := range fields {
-		switch v.Value[f].(type) {
-		case *types.AttributeValueMemberS, *types.AttributeValueMemberN, *types.AttributeValueMemberB:
+		switch item[f].(type) {
+		case *types.AttributeValueMemberS, *types.AttributeValueMemberN:
 		case nil:
-			return nil, errors.New("the payload has no " + clip(f, 80) + ", the key of the table")
+			return errors.New("the payload has no " + clip(f, 80) + ", the key of the table")
 		default:
-			return nil, errors.New("the payload has no text or number as " + clip(f, 80) + ", the key of the table")
+			return errors.New("the payload has no text or number as " + clip(f, 80) + ", the key of the table")
 		}
 	}
-	return v.Value, nil
+	return nil
 }
 
 // A tableWrite is what is to be written for an event.

@@ -186,6 +186,28 @@ func TestDynamoDBv2(t *testing.T) {
 	require.ErrorContains(t, err, "ResourceNotFoundException")
 }
 
+// TestDynamoDBv2OfAnotherKey checks a table that is made anew.
+func TestDynamoDBv2OfAnotherKey(t *testing.T) {
+	s, c := open(t, servertest.Moto(t), nil), dynamodb.NewFromConfig(sdkConfig(servertest.Moto(t)))
+	table := newItems(t, "device", "seq")
+	a := s.DynamoDBv2(DynamoDBv2{PutItem: DynamoItem{TableName: table}})
+	well(t, batch(t, a, events(t, a, "t", `{"device":"a","seq":1}`)))
+	_, err := c.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &table})
+	require.NoError(t, err)
+	hash := "id"
+	_, err = c.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName: &table, BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hash, AttributeType: types.ScalarAttributeTypeS}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}},
+	})
+	require.NoError(t, err)
+	errs := batch(t, a, events(t, a, "t", `{"id":"1","n":1}`, `{"no":"key"}`, `{"id":"1","n":2}`, `{"id":"2","n":3}`))
+	require.Equal(t, "permanent", kindOf(errs[1]))
+	errs[1] = nil
+	well(t, errs)
+	require.Len(t, scan(t, table), 2)
+}
+
 // batchWrite is what BatchWriteItem sends.
 type batchWrite struct {
 	RequestItems map[string][]struct {
