@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -14,7 +13,7 @@ import (
 // A session is a connection with a channel, which one call uses at a time. When a call's
 // context ends, its session does: the library's methods have no other end.
 type session struct {
-	raw  *wire
+	raw  net.Conn // below conn
 	conn *amqp.Connection
 
 	channel *amqp.Channel
@@ -37,10 +36,10 @@ func connect(ctx context.Context, c *Client) (*session, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.raw = &wire{Conn: conn}
+			s.raw = conn
 			stop = context.AfterFunc(ctx, s.kill)
 			// The library takes the deadline away when the connection is open.
-			return s.raw, conn.SetDeadline(time.Now().Add(dialTime))
+			return conn, conn.SetDeadline(time.Now().Add(dialTime))
 		},
 	}
 	config.Properties.SetClientConnectionName("thinghub " + c.sink.Name())
@@ -147,61 +146,5 @@ func (s *session) reason() error {
 func (s *session) kill() {
 	if s.raw != nil {
 		_ = s.raw.Close()
-	}
-}
-
-// A wire is a connection whose writes can be held together for a while: the library writes
-// each message by itself.
-type wire struct {
-	net.Conn
-	mu   sync.Mutex
-	held bool
-	b    []byte
-	err  error
-}
-
-// mostHeld is how much is held.
-const mostHeld = 64 << 10
-
-func (w *wire) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.err != nil:
-		return 0, w.err
-	case !w.held:
-		return w.Conn.Write(b)
-	}
-	w.b = append(w.b, b...)
-	if len(w.b) >= mostHeld {
-		w.flush()
-	}
-	return len(b), w.err
-}
-
-func (w *wire) flush() {
-	if len(w.b) > 0 && w.err == nil {
-		_, w.err = w.Conn.Write(w.b)
-	}
-	w.b = w.b[:0]
-}
-
-// hold holds writes until release.
-func (w *wire) hold() {
-	w.mu.Lock()
-	w.held = true
-	w.mu.Unlock()
-}
-
-// release writes what was held. If that fails the connection is closed, which the library
-// notices when it reads.
-func (w *wire) release() {
-	w.mu.Lock()
-	w.held = false
-	w.flush()
-	err := w.err
-	w.mu.Unlock()
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		_ = w.Close()
 	}
 }

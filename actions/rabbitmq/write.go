@@ -101,7 +101,6 @@ func (b *batch) publish(ctx context.Context, which []int) (left []int, err error
 	blocked := s.isBlocked()
 	confirmations := make([]*amqp.DeferredConfirmation, len(which))
 	size := s.conn.Config.FrameSize
-	s.raw.hold()
 	for k, i := range which {
 		m, key, invalid := b.a.message(b.evs[i], size)
 		if invalid != nil {
@@ -113,7 +112,6 @@ func (b *batch) publish(ctx context.Context, which []int) (left []int, err error
 			break // as will all after it
 		}
 	}
-	s.raw.release()
 
 	waited := error(nil)
 	for _, c := range confirmations {
