@@ -150,6 +150,9 @@ func (s *Sink) Await(ctx context.Context, within time.Duration) error {
 			if s.probe(ctx) {
 				return nil
 			}
+			if ctx.Err() != nil { // which is why the probe failed, and so nobody rests
+				return context.Cause(ctx)
+			}
 			continue
 		}
 		if err := s.sleep(ctx, over.C, pause); err != nil {

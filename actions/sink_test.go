@@ -173,6 +173,26 @@ func TestSinkWithProbe(t *testing.T) {
 }
 
 // TestSinkOfMany has callers do what they like at once.
+// TestSinkWhoseProbeIsAbandoned checks that who gives up while the far end is asked gets
+// away: nobody asks again with a context that has ended.
+func TestSinkWhoseProbeIsAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		s := newSink(actions.SinkConfig{Failures: 1, Pause: time.Second, Probe: func(ctx context.Context) error {
+			asked++
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		require.NoError(t, s.Await(t.Context(), 0))
+		s.Done(0, errRefused)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		require.ErrorIs(t, s.Await(ctx, time.Hour), context.DeadlineExceeded)
+		require.Equal(t, 1, asked)
+		require.True(t, s.Health().Down)
+	})
+}
+
 func TestSinkOfMany(t *testing.T) {
 	s := newSink(actions.SinkConfig{Failures: 2, Pause: time.Microsecond, MaxPause: time.Microsecond})
 	var wg sync.WaitGroup
