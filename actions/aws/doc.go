@@ -43,6 +43,7 @@
 //	cloudwatchLogs    logs:PutLogEvents, logs:CreateLogStream
 //	eventBridge       events:PutEvents
 //	timestream        timestream:WriteRecords, timestream:DescribeEndpoints
+//	sageMaker         sagemaker:InvokeEndpoint
 //	sqs, sns, s3, lambda, stepFunctions, cloudwatchAlarm: as in AWS
 //
 // # What comes back
@@ -77,7 +78,7 @@
 //	cloudwatchLogs    10,000 lines, 1 MiB      by time                   there twice
 //	stepFunctions     1                        of a topic                once, by its name
 //	eventBridge       10 events                none, in AWS              arrives twice
-//	timestream        100 records              of a series               overwrites itself
+//	timestream        100 records              records have times        overwrites itself
 //	sageMaker         1                        of a topic                asked twice
 //
 // All of that is within the lanes of a rule: those of a topic, or of a client if the rule
@@ -89,6 +90,13 @@
 //
 // A FIFO queue or topic gets as deduplication id [actions.Event.ID], which stays the same
 // over retries, and as group the topic.
+//
+// # Functions of the rule language
+//
+// [Services.Externals] is what aws_lambda, get_dynamodb and machinelearning_predict stand
+// on, the last with models of SageMaker; the host gives it to the engine as
+// rules.Config.Externals, and says of each [Model] whether it takes JSON or CSV. These
+// calls are made while the message is evaluated, once, and have no circuit breaker.
 //
 // # What devices bring in
 //
