@@ -114,16 +114,16 @@ func (c Config) check() (Config, error) {
 	c.Filters = slices.Clone(c.Filters)
 	for i, f := range c.Filters {
 		if _, _, shared, err := topic.ParseShared(f); err != nil || shared || isSys(f) {
-			return c, fmt.Errorf("Filters[%d] is %q, expected a topic filter, no share and not below $SYS", i, f)
+			return c, fmt.Errorf("%s[%d] is %q, expected a topic filter, no share and not below $SYS", "Filters", i, f)
 		}
 		for j, g := range c.Filters[:i] {
 			if overlap(f, g) {
-				return c, fmt.Errorf("Filters[%d] is %q, expected none that matches what Filters[%d], %q, matches", i, f, j, g)
+				return c, fmt.Errorf("%s[%d] is %q, expected none that matches what Filters[%d], %q, matches", "Filters", i, f, j, g)
 			}
 		}
 	}
 	if strings.ContainsAny(c.Fleet, "/+#\x00") {
-		return c, fmt.Errorf("Fleet is %q, expected a share name, without /, + and #", c.Fleet)
+		return c, fmt.Errorf("%s is %q, expected a share name, without /, + and #", "Fleet", c.Fleet)
 	}
 	if c.Retained > IgnoreRetained {
 		return c, fmt.Errorf("Retained is %d, expected KeepRetained, RouteRetained or IgnoreRetained", c.Retained)

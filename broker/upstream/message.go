@@ -179,12 +179,17 @@ func (b *Broker) route(ctx context.Context, m *broker.Message) error {
 	case ctx.Err() != nil:
 		return err
 	}
-	switch broker.ReasonOf(err) {
-	case broker.UnspecifiedError, broker.ImplementationSpecificError, broker.ServerBusy, broker.ServerUnavailable, broker.ServerShuttingDown:
+	if passing[broker.ReasonOf(err)] {
 		return err
 	}
 	b.count.refused.Add(1)
 	return nil
+}
+
+// passing are the reasons of errors that are no refusals.
+var passing = map[broker.ReasonCode]bool{
+	broker.UnspecifiedError: true, broker.ImplementationSpecificError: true, broker.ServerBusy: true,
+	broker.ServerUnavailable: true, broker.ServerShuttingDown: true,
 }
 
 // replay takes in a message that was retained before the hub subscribed.
@@ -201,7 +206,7 @@ func (b *Broker) replay(ctx context.Context, m *broker.Message, routed bool) err
 	}
 	news, err := b.intake.Retain(ctx, m)
 	if err != nil {
-		if broker.ReasonOf(err) == broker.UnspecifiedError {
+		if passing[broker.ReasonOf(err)] {
 			return err
 		}
 		b.count.refused.Add(1)

@@ -81,7 +81,7 @@ func (c Config) Check() (Config, error) {
 		}
 	}
 	if len(c.Password) > math.MaxUint16 {
-		return c, fmt.Errorf("Password has %d bytes, expected at most 65535", len(c.Password))
+		return c, fmt.Errorf("%s has %d bytes, expected at most 65535", "Password", len(c.Password))
 	}
 	if c.SessionExpiry > 0 && c.ClientID == "" {
 		return c, fmt.Errorf("ClientID is missing, expected one because of SessionExpiry")
