@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,11 @@ const (
 func Influx(tb testing.TB) string { return influx(tb, "influxd") }
 
 // Influx18 is the address of an InfluxDB 1.8, which has the write API of InfluxDB 2 too:
-// a bucket is a database, a token InfluxUser:InfluxPassword.
-func Influx18(tb testing.TB) string { return influx(tb, "influxd-1.8") }
+// a bucket is a database, a token InfluxUser:InfluxPassword. influx.sh builds it.
+func Influx18(tb testing.TB) string {
+	_, file, _, _ := runtime.Caller(0)
+	return influx(tb, filepath.Join(filepath.Dir(file), "..", "..", ".tools", "influx", "v1.8.10", "influxd"))
+}
 
 func influx(tb testing.TB, program string) string {
 	tb.Helper()
