@@ -49,6 +49,7 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "The tests need Node.js 20 or newer with npm, see https://nodejs.org/en/download" >&2
   exit 1
 fi
+internal/servertest/influx.sh
 internal/servertest/kafka.sh
 internal/servertest/opensearch.sh
 
