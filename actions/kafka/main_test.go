@@ -77,9 +77,40 @@ func createTopic(tb testing.TB, addr, name string, partitions int32, config ...s
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 10_000
 	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(tb.Context(), admin(tb, addr))
+	k := admin(tb, addr)
+	resp, err := req.RequestWith(tb.Context(), k)
 	require.NoError(tb, err)
 	require.NoError(tb, kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+	require.Eventually(tb, func() bool { return hasLeaders(tb, k, name, partitions) }, 30*time.Second, time.Millisecond)
+}
+
+// hasLeaders reports whether a topic can be used, which is a little after it was made.
+func hasLeaders(tb testing.TB, k *kgo.Client, topic string, partitions int32) bool {
+	tb.Helper()
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	for n := range partitions {
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = n, -1
+		t.Partitions = append(t.Partitions, p)
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	req.Topics = append(req.Topics, t)
+	for _, shard := range k.RequestSharded(tb.Context(), req) {
+		resp, ok := shard.Resp.(*kmsg.ListOffsetsResponse)
+		if shard.Err != nil || !ok {
+			return false
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode != 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 func deleteTopic(tb testing.TB, addr, name string) {

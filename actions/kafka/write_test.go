@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,6 +298,80 @@ func TestOnce(t *testing.T) {
 	defer p.mu.Unlock()
 	require.Empty(t, p.unsure)
 	require.Zero(t, p.open)
+}
+
+// The same with many at once, which share partitions and their failures.
+func TestOnceForMany(t *testing.T) {
+	addr := servertest.Kafka(t)
+	proxy := sinktest.NewProxy(t, addr)
+	topic := makeTopic(t, addr, 2)
+	a := open(t, proxy.Addr()).Action(Action{Topic: topic, Key: "k"})
+	const workers, batches, size = 6, 15, 10
+	calm := make(chan struct{})
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(w)))
+			for b := range batches {
+				var todo []actions.Event
+				for i := range size {
+					n := b*size + i
+					todo = append(todo, event(w*1000+n, fmt.Sprint(n), topic, fmt.Sprint("worker-", w), ""))
+				}
+				for len(todo) > 0 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(30))*time.Millisecond)
+					select {
+					case <-calm:
+						cancel()
+						ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+					default:
+					}
+					var left []actions.Event
+					for i, err := range a.DoBatch(ctx, todo) {
+						if err != nil {
+							left = append(left, todo[i])
+						}
+					}
+					cancel()
+					if todo = left; len(todo) > 0 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			}
+		})
+	}
+	random := rand.New(rand.NewPCG(2, 2))
+	for range 60 {
+		switch random.IntN(4) {
+		case 0:
+			proxy.Cut()
+		case 1:
+			proxy.Hang()
+		case 2:
+			proxy.Down()
+		case 3:
+			proxy.Slow(time.Duration(random.IntN(3000)) * time.Microsecond)
+		}
+		time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
+		if random.IntN(2) == 0 {
+			proxy.Up()
+			time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
+		}
+	}
+	proxy.Down() // what hangs is lost
+	proxy.Up()
+	close(calm)
+	all.Wait()
+
+	next := map[string]int{}
+	for _, r := range readWithKcat(t, addr, topic) {
+		require.Equal(t, fmt.Sprint(next[*r.Key]), r.Payload, *r.Key) // each once, in order
+		next[*r.Key]++
+	}
+	require.Len(t, next, workers)
+	for key, n := range next {
+		require.Equal(t, batches*size, n, key)
+	}
 }
 
 // A call to a cluster that takes no connections ends before its time, and says why.
