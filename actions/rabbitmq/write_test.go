@@ -2,9 +2,13 @@ package rabbitmq
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -326,6 +330,51 @@ func TestConnections(t *testing.T) {
 	hanging.Wait()
 	require.ErrorIs(t, a.Do(t.Context(), event(1, "x", name, "")), errClosed)
 	require.Empty(t, c.slots)
+}
+
+// With TLS the server must be one that the host trusts.
+func TestTLS(t *testing.T) {
+	addr := servertest.RabbitMQ(t)
+	ch := admin(t, addr)
+	name := queue(t, ch, "", "", nil)
+	read := reader(t, ch, name)
+
+	server := httptest.NewTLSServer(nil) // for its certificate
+	defer server.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: server.TLS.Certificates})
+	require.NoError(t, err)
+	var forwards sync.WaitGroup
+	forwards.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			forwards.Go(func() { _, _ = io.Copy(to, from); to.Close() })
+			forwards.Go(func() { _, _ = io.Copy(from, to); from.Close() })
+		}
+	})
+	defer forwards.Wait()
+	defer l.Close()
+
+	secure := "amqps://guest:guest@" + l.Addr().String() + "/"
+	c, err := Open(Config{URL: secure, TLS: &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}})
+	require.NoError(t, err)
+	require.NoError(t, c.Action(Action{RoutingKey: name}).Do(limited(t), event(1, "1", name, "")))
+	arrived(t, read, 1)
+	require.NoError(t, c.Close())
+
+	c, err = Open(Config{URL: secure})
+	require.NoError(t, err)
+	err = c.Action(Action{RoutingKey: name}).Do(limited(t), event(2, "2", name, ""))
+	require.ErrorContains(t, err, "certificate")
+	require.NotErrorIs(t, err, actions.ErrPermanent)
+	require.NoError(t, c.Close())
 }
 
 // Connecting ends with the call's time.
