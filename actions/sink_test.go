@@ -172,7 +172,6 @@ func TestSinkWithProbe(t *testing.T) {
 	})
 }
 
-// TestSinkOfMany has callers do what they like at once.
 // TestSinkWhoseProbeIsAbandoned checks that who gives up while the far end is asked gets
 // away: nobody asks again with a context that has ended.
 func TestSinkWhoseProbeIsAbandoned(t *testing.T) {
@@ -193,6 +192,7 @@ func TestSinkWhoseProbeIsAbandoned(t *testing.T) {
 	})
 }
 
+// TestSinkOfMany has callers do what they like at once.
 func TestSinkOfMany(t *testing.T) {
 	s := newSink(actions.SinkConfig{Failures: 2, Pause: time.Microsecond, MaxPause: time.Microsecond})
 	var wg sync.WaitGroup

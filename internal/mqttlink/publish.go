@@ -62,7 +62,8 @@ func (l *Link) Publish(ctx context.Context, ps []*paho.Publish) []error {
 	if err != nil {
 		return all(len(ps), err)
 	}
-	b := &batch{link: l, conn: c, ps: ps, answers: make([]chan packets.ControlPacket, len(ps))}
+	b := &batch{link: l, conn: c, ps: ps, answers: make([]chan packets.ControlPacket, len(ps)), over: time.NewTimer(l.cfg.Timeout)}
+	defer b.over.Stop()
 	b.send(ctx)
 	for i := range ps {
 		b.await(ctx, i)
@@ -78,6 +79,7 @@ type batch struct {
 	answers []chan packets.ControlPacket // of those that are under way
 	done    int                          // the answers of those before it were awaited
 	buffer  []io.WriterTo                // to be written
+	over    *time.Timer                  // since the last answer
 	errs    []error                      // nil if there are none
 }
 
@@ -143,12 +145,30 @@ func (b *batch) await(ctx context.Context, i int) {
 	if b.answers[i] == nil {
 		return
 	}
-	if err := b.link.answer(ctx, b.conn, b.answers[i]); err != nil {
+	if err := b.answer(ctx, b.answers[i]); err != nil {
 		b.fail(i, err)
 	} else {
 		b.link.count.sent.Add(1)
 	}
 	b.answers[i] = nil
+}
+
+// settle takes the answers that are there, of messages before i, in their order, and waits
+// for the first one. It reports false if there is none to wait for.
+func (b *batch) settle(ctx context.Context, i int) bool {
+	some := false
+	for ; b.done < i; b.done++ {
+		answer := b.answers[b.done]
+		if answer == nil {
+			continue
+		}
+		if some && len(answer) == 0 {
+			break
+		}
+		b.await(ctx, b.done)
+		some = true
+	}
+	return some
 }
 
 // enter makes a message one that is under way, once there is room for it.
@@ -165,18 +185,12 @@ func (b *batch) enter(ctx context.Context, i int) error {
 			}
 			b.buffer = b.buffer[:0]
 		}
-		for b.done < i && b.answers[b.done] == nil {
-			b.done++
-		}
-		if b.done < i {
-			b.await(ctx, b.done)
-			if err := ctx.Err(); err != nil {
+		if b.settle(ctx, i) {
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			continue
 		}
-		over := time.NewTimer(b.link.cfg.Timeout)
-		defer over.Stop()
 		select { // it is others that are under way
 		case b.conn.quota <- struct{}{}:
 			return b.register(ctx, i)
@@ -184,7 +198,7 @@ func (b *batch) enter(ctx context.Context, i int) error {
 			return b.link.lost()
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-over.C:
+		case <-b.over.C:
 			return errTimeout
 		}
 	}
@@ -194,9 +208,12 @@ func (b *batch) enter(ctx context.Context, i int) error {
 func (b *batch) register(ctx context.Context, i int) error {
 	pb := b.ps[i].Packet()
 	answer := make(chan packets.ControlPacket, 1)
-	limited, cancel := context.WithTimeoutCause(ctx, b.link.cfg.Timeout, errTimeout)
-	defer cancel()
-	if err := b.link.session.AddToSession(limited, pb, answer); err != nil {
+	if b.conn.persistent { // what the broker is sent again takes room too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, b.link.cfg.Timeout, errTimeout)
+		defer cancel()
+	}
+	if err := b.link.session.AddToSession(ctx, pb, answer); err != nil {
 		<-b.conn.quota
 		if errors.Is(err, pahosession.ErrNoConnection) {
 			err = b.link.lost()
@@ -259,24 +276,25 @@ func (l *Link) lost() error {
 }
 
 // answer waits for the acknowledgement.
-func (l *Link) answer(ctx context.Context, c *connection, answer chan packets.ControlPacket) error {
+func (b *batch) answer(ctx context.Context, answer chan packets.ControlPacket) error {
+	c, l := b.conn, b.link
 	down := c.down
 	if c.persistent {
 		down = nil // it is sent again by the next connection, if that is soon
 	}
-	over := time.NewTimer(l.cfg.Timeout)
-	defer over.Stop()
 	var got packets.ControlPacket
 	var err error
 	select {
 	case got = <-answer:
+		b.over.Reset(l.cfg.Timeout)
 		<-c.quota
 		return l.judge(got)
 	case <-down:
 		err = fmt.Errorf("%w: %w", ErrDown, errLost)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-	case <-over.C:
+	case <-b.over.C:
+		b.over.Reset(0) // for those behind it
 		err = errTimeout
 	}
 	select { // both may have happened

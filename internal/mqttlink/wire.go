@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +15,7 @@ import (
 // packet, which are then written as one.
 type wire struct {
 	net.Conn
+	raw     syscall.RawConn // nil if there is none
 	timeout time.Duration
 
 	mu  sync.Mutex
@@ -22,6 +24,14 @@ type wire struct {
 }
 
 const keptBuffer = 64 << 10
+
+// Read asks for acknowledgements at once. A broker that holds back small packets until those
+// before are acknowledged, as Mosquitto does by default, would otherwise take its time with
+// a row of PUBACKs.
+func (w *wire) Read(p []byte) (int, error) {
+	quick(w.raw)
+	return w.Conn.Read(p)
+}
 
 // Lock begins a packet, or several.
 func (w *wire) Lock() { w.mu.Lock() }
@@ -67,6 +77,12 @@ func (c *Config) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	var raw syscall.RawConn
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err = sc.SyscallConn(); err != nil {
+			raw = nil
+		}
+	}
 	if u.Scheme == "mqtts" {
 		cfg := &tls.Config{}
 		if c.TLS != nil {
@@ -81,7 +97,7 @@ func (c *Config) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 		}
 		nc = t
 	}
-	return &wire{Conn: nc, timeout: c.Timeout}, nil
+	return &wire{Conn: nc, raw: raw, timeout: c.Timeout}, nil
 }
 
 // failed returns why the last flush failed.
