@@ -193,6 +193,7 @@ func TestSinkWhoseProbeIsAbandoned(t *testing.T) {
 }
 
 // TestSinkOfMany has callers do what they like at once.
+// TestSinkOfMany has callers do what they like at once.
 func TestSinkOfMany(t *testing.T) {
 	s := newSink(actions.SinkConfig{Failures: 2, Pause: time.Microsecond, MaxPause: time.Microsecond})
 	var wg sync.WaitGroup
