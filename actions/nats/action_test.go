@@ -94,7 +94,9 @@ func TestRefused(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	_, err := nats.Open(nats.Config{})
+	_, err := nats.Kinds()["nats"]([]byte(`{"subject":"a"}`))
+	require.EqualError(t, err, "nats: this hub has no client")
+	_, err = nats.Open(nats.Config{})
 	require.EqualError(t, err, "nats: Config.Servers is empty, expected the URL of a server")
 	for _, url := range []string{"", "nats://", "nats://hub:geheim@a b:4222", "nats://a,,nats://b", "nats://hub:geheim@[::1:4222"} {
 		_, err = nats.Open(nats.Config{Servers: []string{"nats://127.0.0.1:1", url}})

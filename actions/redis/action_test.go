@@ -122,7 +122,9 @@ func TestRefused(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	_, err := redis.Open(redis.Config{})
+	_, err := redis.Kinds()["redis"]([]byte(`{"set":{"key":"a"}}`))
+	require.EqualError(t, err, "redis: this hub has no client")
+	_, err = redis.Open(redis.Config{})
 	require.EqualError(t, err, "redis: Config.Options.Addrs is empty, expected the address of a server")
 	_, err = redis.Open(redis.Config{Options: goredis.UniversalOptions{Addrs: []string{"a:1"}}, Allow: []string{"subscribe"}})
 	require.EqualError(t, err, "redis: Config.Allow has SUBSCRIBE, which cannot be used: it changes the connection, which others share")

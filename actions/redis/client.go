@@ -114,6 +114,9 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 			}
 			names = append(names, c.sink.Name())
 		}
+		if len(clients) == 0 {
+			return nil, errors.New("redis: this hub has no client")
+		}
 		return nil, wrong("sink", a.SinkName, "one of "+strings.Join(names, ", "))
 	}}
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (a *Action) compile() (*plan, error) {
 		}
 		return err
 	}
-	err := cmpErr(
+	err := cmp.Or(
 		form(len(a.Command) > 0, "command", func() error { return p.command(a) }),
 		form(a.Stream != nil, "stream", func() error { return p.stream(a.Stream) }),
 		form(a.Publish != nil, "publish", func() error { return p.publish(a.Publish) }),
@@ -76,16 +77,6 @@ func (a *Action) compile() (*plan, error) {
 	key := p.commands[0][min(1, len(p.commands[0])-1)]
 	p.chosen = key.kind != wordFixed
 	return p, nil
-}
-
-// cmpErr returns the first error.
-func cmpErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func number(field string, n int) error {

@@ -63,6 +63,33 @@ func distinct(list []string) (once []string) {
 	return once
 }
 
+// TestRestart checks a server that ends and comes back with its data.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keep := []string{"--appendonly", "yes", "--appendfsync", "always"}
+	addr, s, err := servertest.RunRedis(dir, keep...)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Kill() })
+	a := bind(t, open(t, addr, nil), redis.Action{Stream: &redis.Stream{Key: "s"}, OnceSeconds: 100})
+	evs := []actions.Event{event("0"), event("1"), event("2")}
+	deliver(t, a, evs)
+	s.Kill()
+	evs = append(evs[1:], event("3")) // the answers to two of them were lost
+	for _, err := range a.DoBatch(t.Context(), evs) {
+		require.Error(t, err)
+		require.NotErrorIs(t, err, actions.ErrPermanent)
+	}
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	s, err = servertest.RunRedisOn(dir, n, keep...)
+	require.NoError(t, err)
+	deliver(t, a, evs)
+	require.Equal(t, []string{"0", "1", "2", "3"}, payloads(t, reader(t, addr), "s"))
+}
+
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
