@@ -11,7 +11,7 @@
 //		SDK:   cfg,
 //		Roles: map[string]sdk.CredentialsProvider{"arn:aws:iam::123456789012:role/rules": cfg.Credentials},
 //	})
-//	hub, err := thinghub.New(thinghub.Config{Rules: rules.Config{Kinds: aws.Kinds(services)}})
+//	hub, err := thinghub.New(thinghub.Config{RuleConfig: rules.Config{Kinds: aws.Kinds(services)}})
 //
 // A rule then has
 //

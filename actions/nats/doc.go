@@ -9,7 +9,7 @@
 //		Servers: []string{"nats://10.0.0.7:4222", "nats://10.0.0.8:4222"},
 //		Options: []natsgo.Option{natsgo.UserCredentials("/etc/hub/nats.creds")},
 //	})
-//	hub, err := thinghub.New(thinghub.Config{Rules: rules.Config{Kinds: nats.Kinds(bus)}})
+//	hub, err := thinghub.New(thinghub.Config{RuleConfig: rules.Config{Kinds: nats.Kinds(bus)}})
 //
 // A rule then has
 //

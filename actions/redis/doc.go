@@ -9,7 +9,7 @@
 //		Sink:    actions.SinkConfig{Name: "main"},
 //		Options: goredis.UniversalOptions{Addrs: []string{"10.0.0.7:6379"}, Username: "hub", Password: password},
 //	})
-//	hub, err := thinghub.New(thinghub.Config{Rules: rules.Config{Kinds: redis.Kinds(db)}})
+//	hub, err := thinghub.New(thinghub.Config{RuleConfig: rules.Config{Kinds: redis.Kinds(db)}})
 //
 // A rule then has one of
 //
