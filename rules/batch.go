@@ -17,9 +17,12 @@ type failedJob struct {
 	err error
 }
 
-// mostScanned is how many waiting jobs are looked through for those that fit into a
-// batch.
-const mostScanned = 1024
+// mostScanned is how many waiting jobs are looked through for those that fit into a batch,
+// and mostRepeated how many with a key that it has already.
+const (
+	mostScanned  = 1024
+	mostRepeated = 128
+)
 
 // gather moves the next job and others that fit to it into the lane's batch; nothing if
 // it turns out that the next one has failed. It reports false if ctx ended; then nothing
@@ -52,7 +55,7 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 	mine := l.mine.list
 	first := &mine[l.next]
 	b := &first.step.batch
-	key, bytes, seen := "", 0, map[string]bool(nil)
+	key, bytes, seen, repeated := "", 0, map[string]bool(nil), 0
 	if b.Distinct != nil {
 		seen = map[string]bool{}
 	}
@@ -77,7 +80,12 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 			switch {
 			case ctx.Err() != nil || !ok && i == l.next:
 				return nil, true
-			case !ok || seen[of]:
+			case !ok:
+				continue
+			case seen[of]:
+				if repeated++; repeated == mostRepeated {
+					return picked, false
+				}
 				continue
 			}
 			seen[of] = true

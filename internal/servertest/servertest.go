@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -216,14 +217,25 @@ func Dir(owner string) (string, error) {
 	return dir, err
 }
 
-// Port returns a port of loopback that is free now.
+// ports are those that Port has returned.
+var ports sync.Map
+
+// Port returns a port of loopback that is free now, and no other one each time. It is below
+// those that systems give to connections, so that none takes it before the server does.
 func Port() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const low, high, tries = 10_000, 32_000, 100
+	var err error
+	for range tries {
+		port := low + rand.IntN(high-low)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", Addr(port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no port is free: %w", err)
 }
 
 // Addr is the address of a port on loopback.
