@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -145,7 +146,8 @@ func TestS3Refused(t *testing.T) {
 	}
 }
 
-// rigS3 is a bucket at moto, with an object for each record.
+// rigS3 is a bucket at moto, with an object for each record, which its key tells. (TestS3
+// reads objects.)
 func rigS3(tb testing.TB) sinktest.Rig {
 	bucket := newBucket(tb)
 	return sinktest.Rig{
@@ -154,8 +156,17 @@ func rigS3(tb testing.TB) sinktest.Rig {
 			return faulty(tb, addr).S3(S3{BucketName: bucket, Key: "objects/${key}/${n}"})
 		},
 		Read: func(tb testing.TB) (got []sinktest.Record) {
-			for _, body := range objects(tb, bucket) {
-				got = append(got, sinktest.Parse(tb, []byte(body)))
+			pages := s3.NewListObjectsV2Paginator(s3Client(tb), &s3.ListObjectsV2Input{Bucket: &bucket})
+			for pages.HasMorePages() {
+				page, err := pages.NextPage(context.Background())
+				require.NoError(tb, err)
+				for _, o := range page.Contents {
+					p := strings.Split(*o.Key, "/")
+					n, err := strconv.Atoi(p[2])
+					require.NoError(tb, err)
+					require.NotZero(tb, *o.Size)
+					got = append(got, sinktest.Record{Key: p[1], N: n})
+				}
 			}
 			return got
 		},

@@ -174,9 +174,28 @@ func rigSNS(suffix string) func(tb testing.TB) sinktest.Rig {
 	}
 }
 
+// rigSNSStored is rigSNS of a FIFO topic, with a queue that keeps the messages.
+func rigSNSStored(tb testing.TB) sinktest.Rig {
+	topic, c, queue := newTopic(tb, ".fifo")
+	f := before(tb)
+	return sinktest.Rig{
+		Addr: addr(f.url), HTTP: true, Poison: []byte(`{"key":"has blanks"}`),
+		Action: func(tb testing.TB, addr string) actions.Action {
+			return faulty(tb, addr).SNS(SNS{TargetARN: topic, MessageGroupID: "${key}"})
+		},
+		Read: kept(c, queue, f, func(tb testing.TB, r request) (texts []string) {
+			v := form(tb, r)
+			for i := 1; v.Has(fmt.Sprintf("PublishBatchRequestEntries.member.%d.Message", i)); i++ {
+				texts = append(texts, v.Get(fmt.Sprintf("PublishBatchRequestEntries.member.%d.Message", i)))
+			}
+			return texts
+		}),
+	}
+}
+
 func TestSNSFaults(t *testing.T) {
 	t.Parallel()
-	sinktest.Run(t, rigSNS(".fifo"))
+	sinktest.Run(t, rigSNSStored)
 }
 
 func BenchmarkSNS(b *testing.B) { sinktest.Bench(b, rigSNS("")) }

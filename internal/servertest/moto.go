@@ -25,9 +25,9 @@ func Moto(tb testing.TB) string {
 			return "", nil, err
 		}
 		url := "http://" + Addr(port)
+		name, args := motoServer()
 		s, err := Run(Program{
-			Name: besideThis("moto_server"),
-			Args: []string{"-H", "127.0.0.1", "-p", strconv.Itoa(port)},
+			Name: name, Args: append(args, "-H", "127.0.0.1", "-p", strconv.Itoa(port)),
 			// What moto does by itself in the name of some service needs credentials.
 			Env: []string{
 				"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=eu-central-1", "AWS_EC2_METADATA_DISABLED=true",
@@ -63,16 +63,15 @@ func configureMoto(url string) error {
 	return nil
 }
 
-// besideThis returns the path of a program in the .venv beside this file, or its name if
-// it is not there.
-func besideThis(name string) string {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return name
+// motoServer is the Python of the .venv beside this file with start_moto.py, or moto_server if
+// there is none.
+func motoServer() (name string, args []string) {
+	if _, file, _, ok := runtime.Caller(0); ok {
+		dir := filepath.Dir(file)
+		python := filepath.Join(dir, ".venv", "bin", "python")
+		if _, err := os.Stat(filepath.Join(dir, ".venv", "bin", "moto_server")); err == nil {
+			return python, []string{filepath.Join(dir, "start_moto.py")}
+		}
 	}
-	path := filepath.Join(filepath.Dir(file), ".venv", "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		return name
-	}
-	return path
+	return "moto_server", nil
 }
