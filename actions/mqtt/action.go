@@ -23,9 +23,10 @@ const kind = "mqtt"
 type Publish struct {
 	// Sink is the name of the client. It may be absent in JSON if there is one client.
 	Sink string `json:"sink,omitempty"`
-	// Topic is where to. A topic that begins with "$" is written with "$$"; a template
-	// cannot bring in the "$". Empty: the topic of the message, with RemotePrefix instead
-	// of LocalPrefix; an event whose topic does not begin with that fails.
+	// Topic is where to. One that begins with "$" is written with "$$", as that of a
+	// republish is; a template cannot bring in the "$". Empty: the topic of the message, with RemotePrefix instead
+	// of LocalPrefix; an event whose topic does not begin with that fails, and a message
+	// that has crossed the bridge before does not again.
 	Topic        string `json:"topic,omitempty"`
 	LocalPrefix  string `json:"localPrefix,omitempty"`
 	RemotePrefix string `json:"remotePrefix,omitempty"`
@@ -222,7 +223,7 @@ func (t *taker) Publish(_ context.Context, p *actions.Publication) error {
 // packet makes the message of an event; nil for one that is not to cross again.
 func (a *Action) packet(ctx context.Context, ev actions.Event) (*paho.Publish, error) {
 	var via []string
-	if ev.Message.UserProperties != nil {
+	if forwards := a.p.Topic == ""; forwards && ev.Message.UserProperties != nil {
 		for k, v := range ev.Message.UserProperties {
 			if k == ViaProperty {
 				if v == a.client.cfg.Name {
