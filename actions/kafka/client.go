@@ -196,6 +196,7 @@ func (c *Client) producer(v variant) (*producer, error) {
 		// known, because the sequence of numbers by which Kafka tells duplicates apart
 		// would have a gap otherwise.
 		kgo.RecordRetries(2),
+		kgo.UnknownTopicRetries(2),
 		kgo.RequestRetries(2),
 		kgo.RetryBackoffFn(backoff),
 	)

@@ -22,7 +22,7 @@
 // # What is written
 //
 // The value of a record is the outgoing payload, its timestamp when the hub took the
-// message. Its partition is the one that the action names, or that of its key, which is the
+// message, from which Kafka counts how long it is kept. Its partition is the one that the action names, or that of its key, which is the
 // same as Java's clients choose, or without a key one that depends on the MQTT topic.
 //
 // # Order

@@ -214,12 +214,15 @@ func TestFaults(t *testing.T) { sinktest.Run(t, rig) }
 
 func BenchmarkThroughput(b *testing.B) { sinktest.Bench(b, rig) }
 
+// now is when all messages come: Kafka soon deletes what is old.
+var now = time.UnixMilli(time.Now().UnixMilli())
+
 // event is what the engine would make.
 func event(n int, payload string, params ...string) actions.Event {
 	return actions.Event{
 		Rule: "rule", Payload: []byte(payload), Params: params, Attempt: 1,
 		Message: &actions.Message{
-			Topic: "dev/a/temp", ClientID: "a", TraceID: actions.NamedTraceID(fmt.Sprint("trace-", n)), Time: time.UnixMilli(1700000000123),
+			Topic: "dev/a/temp", ClientID: "a", TraceID: actions.NamedTraceID(fmt.Sprint("trace-", n)), Time: now,
 		},
 	}
 }

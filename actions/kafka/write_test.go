@@ -66,7 +66,7 @@ func TestRecordsAsOthersReadThem(t *testing.T) {
 			for i := range 20 {
 				key := fmt.Sprint(acks, codec, i)
 				evs = append(evs, event(i, payload, topic, key, "2", "a", "b", "left", "", "c", "d"))
-				want = append(want, cat{Partition: 2, TS: 1700000000123, Headers: []string{"a", "b", "c", "d"}, Key: &key, Payload: payload})
+				want = append(want, cat{Partition: 2, TS: now.UnixMilli(), Headers: []string{"a", "b", "c", "d"}, Key: &key, Payload: payload})
 			}
 			for _, err := range a.DoBatch(limited(t), evs) {
 				require.NoError(t, err)
