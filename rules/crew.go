@@ -78,6 +78,12 @@ func (c *crew) run(ctx context.Context, stop <-chan struct{}) error {
 		c.mu.Unlock()
 		return errors.New("rules: Run is called while it runs")
 	}
+	select {
+	case <-stop: // what is parked is somebody else's now
+		c.mu.Unlock()
+		return nil
+	default:
+	}
 	c.shift = mine
 	for _, t := range c.parked {
 		c.begin(t)
