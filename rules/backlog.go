@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,8 +29,10 @@ const (
 // Entries have the order of the lanes.
 type entry struct {
 	Rule string `json:"rule"`
-	// Number is that of the item, within the rule.
+	// Number is that of the item, within the rule and Set, which is that of the first
+	// record that was written in one go.
 	Number int       `json:"number"`
+	Set    int       `json:"set"`
 	Item   *keptItem `json:"item,omitempty"`
 	Job    *keptJob  `json:"job,omitempty"`
 }
@@ -41,6 +44,7 @@ type keptItem struct {
 	Output        []byte             `json:"output"`
 	Same          bool               `json:"same,omitempty"` // the output is the payload
 	Time          time.Time          `json:"time"`
+	Taken         time.Time          `json:"taken"` // when the message was taken in, by the clock of the hub
 	ClientID      string             `json:"clientId,omitempty"`
 	Principal     string             `json:"principal,omitempty"`
 	SourceIP      netip.Addr         `json:"sourceIp,omitzero"`
@@ -51,7 +55,7 @@ type keptItem struct {
 	Format        byte               `json:"format,omitempty"`
 	ContentType   string             `json:"contentType,omitempty"`
 	ResponseTopic string             `json:"responseTopic,omitempty"`
-	Correlation   []byte             `json:"correlation,omitempty"`
+	Correlation   []byte             `json:"correlation,omitzero"`
 	Properties    []actions.Property `json:"properties,omitempty"`
 	Failures      []keptFailure      `json:"failures,omitempty"`
 }
@@ -90,7 +94,9 @@ const (
 
 // A keeper collects what is not done.
 type keeper struct {
+	s       *Service
 	rule    string
+	set     int
 	numbers map[*item]int
 	entries []entry
 	within  int64 // items that are in the reports of others
@@ -99,47 +105,54 @@ type keeper struct {
 // number returns the number of an item, for which there is an entry then.
 func (k *keeper) number(it *item) int {
 	n, ok := k.numbers[it]
-	if ok {
-		return n
+	if !ok {
+		n = len(k.numbers)
+		k.numbers[it] = n
+		k.entries = append(k.entries, entry{Rule: k.rule, Set: k.set, Number: n, Item: k.item(it)})
 	}
-	n = len(k.numbers)
-	k.numbers[it] = n
-	k.entries = append(k.entries, entry{Rule: k.rule, Number: n, Item: keepItem(it)})
+	return n
+}
+
+// numberAll is number also for those that failed together with an item.
+func (k *keeper) numberAll(it *item) {
+	if _, ok := k.numbers[it]; ok {
+		return
+	}
+	k.number(it)
 	if t := it.trouble; t != nil && t.batch != nil {
 		for _, other := range t.batch.items { // which may be in no lane any more
 			k.number(other)
 		}
 	}
-	return n
 }
 
 func (k *keeper) job(it *item, j keptJob) {
 	n := k.number(it)
-	k.entries = append(k.entries, entry{Rule: k.rule, Number: n, Job: &j})
+	k.entries = append(k.entries, entry{Rule: k.rule, Set: k.set, Number: n, Job: &j})
 }
 
-func keepItem(it *item) *keptItem {
+func (k *keeper) item(it *item) *keptItem {
 	m := it.message(&actions.Message{})
 	out := it.output()
-	k := &keptItem{
-		Topic: m.Topic, Payload: m.Payload, Time: m.Time, ClientID: m.ClientID, Principal: m.Principal, SourceIP: m.SourceIP,
+	kept := &keptItem{
+		Topic: m.Topic, Payload: m.Payload, Time: m.Time, Taken: time.Now().Add(-k.s.age(it)), ClientID: m.ClientID, Principal: m.Principal, SourceIP: m.SourceIP,
 		TraceID: m.TraceID.String(), QoS: m.QoS, Protocol: m.Protocol, Hops: m.Hops, Format: byte(m.PayloadFormat),
 		ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, Correlation: m.CorrelationData,
 	}
-	if k.Same = same(out, m.Payload); !k.Same {
-		k.Output = out
+	if kept.Same = same(out, m.Payload); !kept.Same {
+		kept.Output = out
 	}
 	if m.UserProperties != nil {
 		for key, value := range m.UserProperties {
-			k.Properties = append(k.Properties, actions.Property{Key: key, Value: value})
+			kept.Properties = append(kept.Properties, actions.Property{Key: key, Value: value})
 		}
 	}
 	if it.trouble != nil {
 		for _, f := range it.trouble.failures {
-			k.Failures = append(k.Failures, keptFailure{f.action, f.resource, f.message})
+			kept.Failures = append(kept.Failures, keptFailure{f.action, f.resource, f.message})
 		}
 	}
-	return k
+	return kept
 }
 
 // keepJob is what is kept of a job for an action.
@@ -164,8 +177,8 @@ func (k *keptJob) extras(x *extras) {
 }
 
 // keepRule collects what lies in the lanes of a rule, which nobody works.
-func keepRule(r *rule) (entries []entry, items int64) {
-	k := &keeper{rule: r.name, numbers: map[*item]int{}}
+func (s *Service) keepRule(r *rule) (entries []entry, items int64) {
+	k := &keeper{s: s, rule: r.name, set: s.backlog.next, numbers: map[*item]int{}}
 	lanes := r.lanes()
 	for _, l := range lanes { // before any of their items is kept
 		for _, f := range l.failed {
@@ -205,7 +218,7 @@ func (k *keeper) keepLane(l *lane) {
 	l.track.mu.Lock()
 	defer l.track.mu.Unlock()
 	for _, f := range l.failed {
-		k.number(f.job.it)
+		k.numberAll(f.job.it)
 	}
 	for i := range l.batch {
 		k.keepOne(&l.batch[i])
@@ -239,9 +252,10 @@ func (k *keeper) keepOne(j *job) {
 	case j.extras != nil && j.report != nil:
 		r := keepJob(j)
 		r.What, r.Document = keptReport, j.document
-		k.within += int64(len(j.report) - 1)
+		k.within += int64(len(j.report) - 1) // which the document has
 		k.job(j.it, r)
 	default:
+		k.numberAll(j.it)
 		k.job(j.it, keepJob(j))
 	}
 }
@@ -252,13 +266,15 @@ func (s *Service) keepBacklog(ctx context.Context) (kept int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var entries []entry
+	of := map[*rule]int64{}
 	for _, r := range s.rules {
 		if rest, ok := s.backlog.waiting[r.name]; ok { // the rule never worked
 			entries = append(entries, rest...)
 		}
-		mine, items := keepRule(r)
+		mine, items := s.keepRule(r)
 		entries = append(entries, mine...)
 		kept += items
+		of[r] = items
 	}
 	for name, rest := range s.backlog.waiting {
 		if s.rules[name] == nil {
@@ -268,6 +284,7 @@ func (s *Service) keepBacklog(ctx context.Context) (kept int64, err error) {
 	if err := s.backlog.replace(ctx, s.cfg.Backlog, entries); err != nil {
 		return 0, fmt.Errorf("keep the backlog: %w", err)
 	}
+	s.backlog.kept = of
 	return kept, nil
 }
 
@@ -276,6 +293,7 @@ type backlog struct {
 	waiting map[string][]entry // of rules that have not worked yet
 	records []Record           // without their documents: what is in the store
 	next    int                // what the next record is called
+	kept    map[*rule]int64    // how many messages of the rules were kept; nil before
 }
 
 // fill is how many of the entries go into one record.
@@ -285,6 +303,9 @@ func fill(entries []entry) (n int) {
 		if it := entries[n].Item; it != nil {
 			bytes += len(it.Payload) + len(it.Output)
 		}
+		if j := entries[n].Job; j != nil {
+			bytes += j.size()
+		}
 		if bytes > mostKeptBytes && n > 0 {
 			break
 		}
@@ -293,9 +314,23 @@ func fill(entries []entry) (n int) {
 	return n
 }
 
-// replace writes entries to the store, and then removes what was there.
+// size is how many bytes a job has besides the item.
+func (k *keptJob) size() (n int) {
+	n = len(k.Document)
+	for _, p := range k.Params {
+		n += len(p)
+	}
+	for i := range k.More {
+		n += k.More[i].size()
+	}
+	return n
+}
+
+// replace writes entries to the store, and then removes what was there. If that fails, the
+// next time removes all of it.
 func (b *backlog) replace(ctx context.Context, store Store, entries []entry) error {
 	var written []Record
+	defer func() { b.records = append(b.records, written...) }()
 	for len(entries) > 0 {
 		n := fill(entries)
 		document, err := json.Marshal(entries[:n])
@@ -313,11 +348,10 @@ func (b *backlog) replace(ctx context.Context, store Store, entries []entry) err
 	}
 	for len(b.records) > 0 {
 		r := b.records[0]
-		if err := store.Delete(ctx, BacklogRecord, r.Name, r.Revision); err != nil {
+		if err := store.Delete(ctx, BacklogRecord, r.Name, r.Revision); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		b.records = b.records[1:]
 	}
-	b.records = written
 	return nil
 }

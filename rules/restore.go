@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/thinghub/thinghub/actions"
 )
@@ -41,14 +44,14 @@ func (s *Service) loadBacklog(ctx context.Context) error {
 // restore gives a rule what was kept for it, before it gets anything new. The caller
 // holds s.mu, or is New.
 func (s *Service) restore(rl *rule) {
-	entries := s.backlog.waiting[rl.name]
-	if len(entries) == 0 || rl.revision == nil {
+	if len(s.backlog.waiting[rl.name]) == 0 || rl.revision == nil {
 		return
 	}
+	entries := once(s.backlog.waiting[rl.name])
 	delete(s.backlog.waiting, rl.name)
 	rl.revision.rule = rl
 	s.restored.Add(1) // until all are there
-	r := restorer{s: s, rev: rl.revision, items: map[int]*item{}, jobs: map[int]int32{}}
+	r := restorer{s: s, rev: rl.revision, items: map[itemKey]*item{}, jobs: map[itemKey]int32{}, gone: map[string]int{}}
 	for i := range entries {
 		r.count(&entries[i])
 	}
@@ -57,6 +60,34 @@ func (s *Service) restore(rl *rule) {
 	}
 	s.unrestored()
 	s.cfg.Logger.Info("rules: what was left when the hub was stopped is worked on", "rule", rl.name, "messages", len(r.items))
+	for _, kind := range slices.Sorted(maps.Keys(r.gone)) {
+		s.cfg.Logger.Warn("rules: actions that a rule has no more are not done", "rule", rl.name, "action", kind, "events", r.gone[kind])
+	}
+}
+
+// An itemKey tells an item of a rule from others.
+type itemKey struct{ set, number int }
+
+func (e *entry) key() itemKey { return itemKey{e.Set, e.Number} }
+
+// once drops entries that are there twice, as they are if a service was ended while it
+// replaced the backlog.
+func once(entries []entry) []entry {
+	type key struct {
+		of     itemKey
+		what   jobKind // empty for the item
+		action int
+	}
+	seen := map[key]bool{}
+	return slices.DeleteFunc(entries, func(e entry) bool {
+		k := key{of: e.key()}
+		if e.Job != nil {
+			k.what, k.action = e.Job.What, e.Job.Action
+		}
+		was := seen[k]
+		seen[k] = true
+		return was
+	})
 }
 
 // unrestored notes that something of the backlog is done. When all is, the store forgets
@@ -65,39 +96,48 @@ func (s *Service) unrestored() {
 	if s.restored.Add(-1) > 0 || s.closed.Load() {
 		return
 	}
-	s.crew.once(func(ctx context.Context) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.restored.Load() > 0 || s.closed.Load() {
-			return
-		}
-		var rest []entry
-		for _, entries := range s.backlog.waiting {
-			rest = append(rest, entries...)
-		}
-		if err := s.backlog.replace(ctx, s.cfg.Backlog, rest); err != nil {
-			s.cfg.Logger.Warn("rules: the backlog is done and cannot be removed; it will come again", "err", err)
-		}
-	})
+	s.crew.once(s.forgetBacklog)
+}
+
+// forgetBacklog removes the backlog, but for that of rules that are not there yet.
+func (s *Service) forgetBacklog(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.restored.Load() > 0 || s.closed.Load() {
+		return
+	}
+	var rest []entry
+	for _, entries := range s.backlog.waiting {
+		rest = append(rest, entries...)
+	}
+	switch err := s.backlog.replace(ctx, s.cfg.Backlog, rest); {
+	case err == nil:
+	case ctx.Err() != nil:
+		s.crew.once(s.forgetBacklog) // when somebody runs again
+	default:
+		s.cfg.Logger.Warn("rules: the backlog is done and cannot be removed; unless that works at the end it will come again", "err", err)
+	}
 }
 
 // A restorer makes items of what was kept of a rule.
 type restorer struct {
 	s     *Service
 	rev   *revision
-	items map[int]*item
-	jobs  map[int]int32 // how many each has
+	items map[itemKey]*item
+	jobs  map[itemKey]int32 // how many each has
+	gone  map[string]int    // jobs for actions that the rule has no more, by kind
 }
 
 // count makes the item of an entry, or counts what is to be done with one.
 func (r *restorer) count(e *entry) {
+	key := e.key()
 	if e.Item != nil {
-		r.items[e.Number] = r.item(e.Item)
+		r.items[key] = r.item(e.Item)
 	}
-	it := r.items[e.Number]
+	it := r.items[key]
 	if j := e.Job; j != nil && it != nil && r.fits(it, j) {
-		r.jobs[e.Number]++
-		it.left.Store(r.jobs[e.Number])
+		r.jobs[key]++
+		it.left.Store(r.jobs[key])
 	}
 }
 
@@ -109,6 +149,7 @@ func (r *restorer) fits(it *item, j *keptJob) bool {
 		return true
 	}
 	j.What = ""
+	r.gone[j.Kind]++
 	it.note(&failure{j.Kind, "", fmt.Sprintf("the rule had the action %s when the message was accepted, and has it no more", j.Kind)}, nil)
 	return false
 }
@@ -126,12 +167,12 @@ func (r *restorer) step(j *keptJob) *step {
 
 // place puts a job where it was, or ends an item for which there is none.
 func (r *restorer) place(e *entry) {
-	s, it, j := r.s, r.items[e.Number], e.Job
+	s, it, j := r.s, r.items[e.key()], e.Job
 	if it == nil {
 		return
 	}
 	if j == nil {
-		if r.jobs[e.Number] == 0 {
+		if r.jobs[e.key()] == 0 {
 			s.conclude(it)
 		}
 		return
@@ -175,16 +216,20 @@ func (r *restorer) more(j *keptJob) []*extras {
 	return list
 }
 
-// extras are those of a job.
+// extras are those of a job. Texts that were rendered when the message passed are kept,
+// others are made again.
 func (r *restorer) extras(st *step, j *keptJob) *extras {
 	x := &extras{attempt: j.Attempt}
-	for _, p := range j.Params {
-		x.params = append(x.params, string(p))
+	early := st.early && j.What != keptReport
+	if early {
+		for _, p := range j.Params {
+			x.params = append(x.params, string(p))
+		}
 	}
 	switch {
 	case j.Failed != "":
 		x.failed = actions.Permanent(errors.New(j.Failed))
-	case j.What != keptReport && st.early && len(x.params) != len(st.params):
+	case early && len(x.params) != len(st.params):
 		x.failed = actions.Permanent(errors.New("the action has other parameters than when the message was accepted"))
 	}
 	return x
@@ -210,7 +255,11 @@ func (r *restorer) item(k *keptItem) *item {
 	if k.Same {
 		out = m.Payload
 	}
-	it := &item{rev: r.rev, whole: &whole{m, out}, restored: true, size: int64(len(m.Payload) + extra(m, out))}
+	taken := r.s.now() - max(0, time.Since(k.Taken))
+	if taken == 0 {
+		taken = 1 // because 0 says something else
+	}
+	it := &item{rev: r.rev, whole: &whole{m, out}, restored: true, taken: taken, size: int64(len(m.Payload) + extra(m, out))}
 	for _, f := range k.Failures {
 		it.note(&failure{f.Action, f.Resource, f.Message}, nil)
 	}

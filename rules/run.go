@@ -121,7 +121,7 @@ func (s *Service) abandon() int64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, r := range s.rules {
-			r.counters.closed.Add(uint64(r.load.messages()))
+			r.counters.closed.Add(uint64(max(0, r.load.messages()-s.backlog.kept[r])))
 		}
 	})
 	return s.census.pending()

@@ -257,6 +257,10 @@ func (s *Service) conclude(it *item) {
 
 // dispatch gives an item that passed to the actions.
 func (s *Service) dispatch(it *item, more []*extras) {
+	if len(it.rev.steps) == 0 { // any more, since the message was kept in the backlog
+		s.release(it)
+		return
+	}
 	set := it.rev.tracks()
 	t := set.ofItem(it)
 	t.mu.Lock()
