@@ -71,7 +71,8 @@ type Config struct {
 	// ProvisionConfig has the hooks and limits of provisioning. Its Directory, Scope,
 	// Certificates, Things, Policies, Publisher and InUse must be unset.
 	ProvisionConfig provision.Config
-	// Broker moves messages between hubs. Default: one hub, broker.NewMemory().
+	// Broker moves messages between hubs. Default: one hub, broker.NewMemory(). With one of
+	// package broker/upstream the hub stands on somebody else's MQTT broker.
 	Broker Broker
 	// Gateway is the configuration of the MQTT gateway. Its Router must be nil: the
 	// hub routes.

@@ -81,7 +81,9 @@
 //
 // # Limits
 //
-// The upstream must speak MQTT 5. Each hub needs a client id of its own. Topics below $SYS
+// What the hub does not take in as fast as it comes waits at the upstream, which has bounds
+// of its own: Mosquitto drops what exceeds max_queued_messages, 1000 by default, of which
+// nobody is told. The upstream must speak MQTT 5. Each hub needs a client id of its own. Topics below $SYS
 // are not exchanged. A message that is larger than the upstream takes is refused
 // (QuotaExceeded). Where the upstream has a lower maximum QoS, or no retained messages,
 // those are left out.

@@ -94,16 +94,23 @@ func (b *Broker) Subscribe(ctx context.Context, filter, group string) error {
 		return err
 	}
 	n := &b.interest
+	inFleet := group != "" && b.cfg.Fleet != ""
+	n.mu.Lock()
+	covered := !inFleet && n.covering(filter) != ""
+	n.mu.Unlock()
+	if !covered {
+		n.wait(ctx)
+	}
 	if err := n.take(ctx); err != nil {
 		return err
 	}
 	defer func() { <-n.turn }()
-	if group != "" && b.cfg.Fleet != "" {
+	if inFleet {
 		return n.join(ctx, shared{group, filter})
 	}
 	n.mu.Lock()
 	n.wanted[filter]++
-	covered := n.covering(filter) != ""
+	covered = n.covering(filter) != ""
 	n.mu.Unlock()
 	if covered {
 		return nil
@@ -149,7 +156,7 @@ func (n *interest) add(ctx context.Context, filter string) error {
 		}
 	}
 	n.mu.Unlock()
-	if n.connected(ctx) {
+	if n.b.link.Connected() {
 		if err := n.subscribe(ctx, routed, true, filter); err != nil && !errors.Is(err, mqttlink.ErrDown) {
 			if !slices.Contains(olds, filter) {
 				n.forget(ctx, filter)
@@ -169,11 +176,11 @@ func (n *interest) add(ctx context.Context, filter string) error {
 	return nil
 }
 
-// connected waits for a connection, for a while.
-func (n *interest) connected(ctx context.Context) bool {
+// wait waits for a connection, for a while.
+func (n *interest) wait(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, max(n.b.cfg.Wait, 0))
 	defer cancel()
-	return n.b.link.Await(ctx, false) == nil
+	_ = n.b.link.Await(ctx, false) // without one, it is made with the next
 }
 
 // refused is what the client is told.
@@ -234,7 +241,7 @@ func (n *interest) join(ctx context.Context, s shared) error {
 	n.nextID++
 	n.names[id] = s.group
 	n.mu.Unlock()
-	if n.connected(ctx) {
+	if n.b.link.Connected() {
 		if err := n.share(ctx, id, s); err != nil && !errors.Is(err, mqttlink.ErrDown) {
 			n.forget(ctx, s.filterText())
 			return refused(err)

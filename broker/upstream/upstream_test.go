@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thinghub/thinghub/actions/sinktest"
 	"github.com/thinghub/thinghub/auth"
 	"github.com/thinghub/thinghub/broker"
 	"github.com/thinghub/thinghub/broker/brokertest"
@@ -531,6 +533,88 @@ func TestSession(t *testing.T) {
 	d.publish("dt/1", "end", 1)
 	until(t, "the end is routed", func() bool { return len(second.passed()) >= 51 })
 	require.Len(t, second.passed(), 51)
+}
+
+// TestCuts breaks the connection again and again while devices publish. With a session
+// nothing is lost, each topic stays in its order, and QoS 2 is routed once.
+func TestCuts(t *testing.T) {
+	t.Parallel()
+	m := mosquitto(t)
+	proxy := sinktest.NewProxy(t, m.Addr)
+	s := serve(t, proxy.Addr(), upstream.Config{ClientID: "hub", SessionExpiry: time.Hour})
+	s.ready(t)
+	listen(t, s, "dt/+/temp")
+	d := connect(t, m.Addr)
+	const topics, n = 5, 60
+	for i := range n {
+		for k := range topics {
+			d.publish(fmt.Sprintf("dt/%d/temp", k), fmt.Sprint(i), byte(1+k%2))
+		}
+		if i%10 == 5 {
+			connections := s.up.Health().Connections
+			proxy.Cut()
+			until(t, "there is another connection", func() bool { return s.up.Health().Connections > connections })
+		}
+	}
+	type key struct{ topic, payload string }
+	count := func() map[key]int {
+		seen := map[key]int{}
+		for _, m := range s.passed() {
+			seen[key{m.Topic, string(m.Payload)}]++
+		}
+		return seen
+	}
+	until(t, "all are routed", func() bool { return len(count()) == topics*n })
+	s.ready(t)
+	d.publish("end", "", 1)
+	until(t, "the end is routed", func() bool { return len(count()) == topics*n+1 })
+	last := map[string]int{}
+	seen := map[key]bool{}
+	for _, m := range s.passed() {
+		k := key{m.Topic, string(m.Payload)}
+		if m.Topic == "end" || seen[k] {
+			require.True(t, m.QoS < 2 || m.Topic == "end", "%v came twice with QoS 2", k)
+			continue
+		}
+		seen[k] = true
+		i, err := strconv.Atoi(k.payload)
+		require.NoError(t, err)
+		require.Equal(t, last[m.Topic], i, m.Topic)
+		last[m.Topic]++
+	}
+}
+
+// BenchmarkRoute is how fast messages of the upstream are routed.
+func BenchmarkRoute(b *testing.B) {
+	for qos := range byte(3) {
+		b.Run(fmt.Sprint("QoS", qos), func(b *testing.B) {
+			m := mosquitto(b)
+			s := serve(b, m.Addr, upstream.Config{MaxQueued: 1 << 30})
+			s.ready(b)
+			devices := []*device{connect(b, m.Addr), connect(b, m.Addr)}
+			payload := []byte(`{"temp":21.5,"unit":"C"}`)
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for k, d := range devices {
+				wg.Go(func() {
+					for i := 0; i < b.N; i += 40 {
+						var ps []*paho.Publish
+						for j := i; j < min(i+40, b.N); j += 2 {
+							ps = append(ps, &paho.Publish{Topic: fmt.Sprintf("dt/%d-%d/temp", k, j%100), Payload: payload, QoS: qos})
+						}
+						for _, err := range d.Publish(b.Context(), ps) {
+							if err != nil {
+								b.Error(err)
+							}
+						}
+					}
+				})
+			}
+			wg.Wait()
+			until(b, "all are routed", func() bool { return s.up.Health().Routed >= uint64(b.N) })
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+		})
+	}
 }
 
 // TestRefusals checks what the upstream and the hub do not take.

@@ -355,6 +355,12 @@ func (l *Link) current() (*connection, error) {
 	return l.conn, nil
 }
 
+// Connected reports whether there is a connection.
+func (l *Link) Connected() bool {
+	_, err := l.current()
+	return err == nil
+}
+
 // Abilities says what the broker can do: subscription identifiers, shared subscriptions,
 // retained messages and the highest QoS. All, while there is no connection.
 func (l *Link) Abilities() (subIDs, shared, retain bool, maxQoS byte) {

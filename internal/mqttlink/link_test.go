@@ -2,8 +2,16 @@ package mqttlink_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"math/big"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +62,12 @@ func (b *inbox) handle(_ context.Context, p *paho.Publish) error {
 
 func open(t testing.TB, addr string, cfg mqttlink.Config) *mqttlink.Link {
 	t.Helper()
-	cfg.URL = "mqtt://" + addr
+	return openURL(t, "mqtt://"+addr, cfg)
+}
+
+func openURL(t testing.TB, url string, cfg mqttlink.Config) *mqttlink.Link {
+	t.Helper()
+	cfg.URL = url
 	cfg.Pause, cfg.MaxPause = 5*time.Millisecond, 50*time.Millisecond
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	l, err := mqttlink.Open(cfg)
@@ -368,6 +381,52 @@ func TestConnectionsThatBreakWhilePublishing(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// TestTransports connects with TLS and over WebSockets.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	secured, err := servertest.Port()
+	require.NoError(t, err)
+	web, err := servertest.Port()
+	require.NoError(t, err)
+	cert, key := certificate(t)
+	m := servertest.NewMosquitto(t, servertest.MosquittoConfig{
+		Lines: []string{
+			fmt.Sprintf("listener %d 127.0.0.1", secured), "certfile {dir}/cert.pem", "keyfile {dir}/key.pem",
+			fmt.Sprintf("listener %d 127.0.0.1", web), "protocol websockets",
+		},
+		Files: map[string]string{"cert.pem": cert, "key.pem": key},
+	})
+	box := &inbox{}
+	ready(t, subscribed(t, m.Addr, mqttlink.Config{Handle: box.handle}))
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM([]byte(cert)))
+	for i, url := range []string{"mqtts://" + servertest.Addr(secured), "ws://" + servertest.Addr(web) + "/mqtt"} {
+		l := openURL(t, url, mqttlink.Config{TLS: &tls.Config{RootCAs: roots}})
+		ready(t, l)
+		require.NoError(t, l.Publish1(t.Context(), message("a", i, 2)))
+		until(t, "it arrives", func() bool { return len(box.all()) == i+1 })
+	}
+	stranger := openURL(t, "mqtts://"+servertest.Addr(secured), mqttlink.Config{})
+	stranger.Tried(t.Context())
+	require.ErrorContains(t, stranger.Health().Err, "certificate")
+}
+
+// certificate makes one for 127.0.0.1, which signs itself.
+func certificate(t testing.TB) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
 func TestCheckNamesTheField(t *testing.T) {
