@@ -73,7 +73,7 @@
 //	sns               10 messages, 256 KiB     none                      arrives twice
 //	sns, FIFO         10 messages, 256 KiB     of a group                once in 5 minutes
 //	lambda            1                        none, in AWS              runs twice
-//	cloudwatchMetric  1000 samples             of no matter              counts twice
+//	cloudwatchMetric  1000 samples             by time                   counts twice
 //	cloudwatchAlarm   1                        of a topic                the same state
 //	cloudwatchLogs    10,000 lines, 1 MiB      by time                   there twice
 //	stepFunctions     1                        of a topic                once, by its name
