@@ -3,7 +3,7 @@
 # race detector, OpenSSL, curl, Mosquitto and its clients, Chromium, MQTT.js, the AWS IoT
 # device SDKs, boto3 and the AWS CLI; and what actions write to: PostgreSQL, MariaDB, Redis,
 # RabbitMQ, InfluxDB, VictoriaMetrics, ClickHouse, moto for the services of AWS, and, with
-# Java, Kafka and OpenSearch. Does nothing when all of it is there.
+# Java, Kafka, its client kcat and OpenSearch. Does nothing when all of it is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -23,6 +23,7 @@ command -v rabbitmq-server >/dev/null || packages+=(rabbitmq-server)
 command -v influxd >/dev/null || packages+=(influxdb)
 command -v victoria-metrics >/dev/null || packages+=(victoria-metrics)
 command -v clickhouse-server >/dev/null || packages+=(clickhouse-server)
+command -v kcat >/dev/null || packages+=(kcat)
 command -v java >/dev/null || packages+=(default-jre-headless)
 if [ ${#packages[@]} -gt 0 ]; then
   install="apt-get install -y --no-install-recommends ${packages[*]}"

@@ -49,7 +49,7 @@ func NewProxy(tb testing.TB, target string) *Proxy {
 		p.closed = true
 		p.mu.Unlock()
 		l.Close()
-		p.Cut()
+		p.set(refuse, 0) // also for what hangs
 		p.wg.Wait()
 	})
 	return p
