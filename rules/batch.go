@@ -49,57 +49,116 @@ func (s *Service) gather(ctx context.Context, l *lane) bool {
 	return true
 }
 
+// A picking is what is known of a batch while its jobs are picked.
+type picking struct {
+	first    *job
+	batch    *actions.Batch
+	key      string
+	bytes    int
+	seen     map[string]bool // keys that are distinct
+	repeated int
+	byClient bool
+	passed   map[string]bool // by client: those of whose messages none can follow
+}
+
+// A fit says whether a job goes into a batch.
+type fit uint8
+
+const (
+	fits fit = iota
+	fitsNot
+	fitsNone // the first one has failed, or ctx ended
+	fitsEnd  // no other one is to be looked at
+)
+
 // pick finds the jobs that go into one batch with the next one, by their places in mine.
 // It reports whether the batch is full; it is if the next one has failed.
 func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 	mine := l.mine.list
-	first := &mine[l.next]
-	b := &first.step.batch
-	key, bytes, seen, repeated := "", 0, map[string]bool(nil), 0
-	if b.Distinct != nil {
-		seen = map[string]bool{}
-	}
+	p := newPicking(&mine[l.next])
+	b := p.batch
 	for i := l.next; i < min(len(mine), l.next+mostScanned); i++ {
 		j := &mine[i]
-		if j.step != first.step || j.extras != nil && j.failed != nil || !b.AcrossTopics && j.it.topic() != first.it.topic() {
+		if j.step != p.first.step || j.extras != nil && j.failed != nil || p.byClient && p.passed[j.it.client()] {
 			continue
 		}
-		if b.Key != nil {
-			of, ok := s.keyOf(ctx, l, j, b.Key)
-			switch {
-			case ctx.Err() != nil || !ok && i == l.next:
-				return nil, true
-			case i == l.next:
-				key = of
-			case !ok || of != key:
-				continue
-			}
+		switch s.fit(ctx, l, p, j) {
+		case fitsNone:
+			return nil, true
+		case fitsEnd:
+			return picked, false
+		case fitsNot:
+			p.pass(j)
+			continue
+		case fits:
 		}
-		if b.Distinct != nil {
-			of, ok := s.keyOf(ctx, l, j, b.Distinct)
-			switch {
-			case ctx.Err() != nil || !ok && i == l.next:
-				return nil, true
-			case !ok:
-				continue
-			case seen[of]:
-				if repeated++; repeated == mostRepeated {
-					return picked, false
-				}
-				continue
-			}
-			seen[of] = true
-		}
-		bytes += len(j.it.output())
-		if b.Bytes > 0 && bytes > b.Bytes && len(picked) > 0 {
+		p.bytes += len(j.it.output())
+		if b.Bytes > 0 && p.bytes > b.Bytes && len(picked) > 0 {
 			return picked, true
 		}
 		picked = append(picked, i)
-		if len(picked) == b.Events || b.Bytes > 0 && bytes >= b.Bytes {
+		if len(picked) == b.Events || b.Bytes > 0 && p.bytes >= b.Bytes {
 			return picked, true
+		}
+		if b.Distinct != nil {
+			p.pass(j) // it may come again
 		}
 	}
 	return picked, false
+}
+
+func newPicking(first *job) *picking {
+	p := &picking{first: first, batch: &first.step.batch, byClient: first.it.rev.delivery.Order == OrderByClient}
+	if p.batch.Distinct != nil {
+		p.seen = map[string]bool{}
+	}
+	if p.byClient {
+		p.passed = map[string]bool{}
+	}
+	return p
+}
+
+// pass notes that no later message of a job's client may be in the batch, if their order is
+// to be kept.
+func (p *picking) pass(j *job) {
+	if p.byClient {
+		p.passed[j.it.client()] = true
+	}
+}
+
+// fit asks whether a job goes into the batch.
+func (s *Service) fit(ctx context.Context, l *lane, p *picking, j *job) fit {
+	b := p.batch
+	if !b.AcrossTopics && j.it.topic() != p.first.it.topic() {
+		return fitsNot
+	}
+	if b.Key != nil {
+		of, ok := s.keyOf(ctx, l, j, b.Key)
+		switch {
+		case ctx.Err() != nil || !ok && j == p.first:
+			return fitsNone
+		case j == p.first:
+			p.key = of
+		case !ok || of != p.key:
+			return fitsNot
+		}
+	}
+	if b.Distinct != nil {
+		of, ok := s.keyOf(ctx, l, j, b.Distinct)
+		switch {
+		case ctx.Err() != nil || !ok && j == p.first:
+			return fitsNone
+		case !ok:
+			return fitsNot
+		case p.seen[of]:
+			if p.repeated++; p.repeated == mostRepeated {
+				return fitsEnd
+			}
+			return fitsNot
+		}
+		p.seen[of] = true
+	}
+	return fits
 }
 
 // keyOf asks for the key of a job, which may depend on texts that wait to be rendered. It

@@ -103,7 +103,9 @@ const (
 	// OrderByTopic keeps the messages of each topic in order. It is the default.
 	OrderByTopic Order = "topic"
 	// OrderByClient keeps the messages of each client in order, over all topics. Those
-	// that no client sent are in order too.
+	// that no client sent are in order too. Batches can be smaller: they end, for a
+	// client, at a message that does not fit, and an action with batches that its far end
+	// may take in part (actions.Batch.Distinct) gets one message of each client at a time.
 	OrderByClient Order = "client"
 )
 

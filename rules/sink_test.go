@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -302,6 +303,51 @@ func TestOrderByClient(t *testing.T) {
 		err = r.Put(t.Context(), rules.Rule{Name: "x", SQL: "SELECT 1", Delivery: rules.Delivery{Order: "time"}})
 		require.ErrorContains(t, err, `delivery.order is "time", expected topic or client`)
 	})
+}
+
+// TestOrderByClient_InBatches has clients that publish on several topics.
+func TestOrderByClient_InBatches(t *testing.T) {
+	for name, batch := range map[string]actions.Batch{
+		"one topic each": {Events: 10},
+		"key":            {Events: 10, AcrossTopics: true, Parallel: true, Key: func(ev actions.Event) string { return ev.Message.Topic }},
+		"distinct":       {Events: 10, AcrossTopics: true, Distinct: func(ev actions.Event) string { return ev.Message.Topic }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := start(t, rules.Config{})
+				d := &batching{farDatabase: newFarDatabase(), batch: batch}
+				gate := make(chan struct{})
+				d.Respond = func(context.Context, actions.Event) error { <-gate; return nil }
+				if batch.Distinct != nil {
+					refused := map[string]bool{}
+					d.busy = func(ev actions.Event) bool {
+						id := ev.ID()
+						again := !refused[id] && len(refused)%3 == 0
+						refused[id] = true
+						return again
+					}
+				}
+				r.put(rules.Rule{
+					Name: "r", SQL: "SELECT * FROM 'a/+'", Actions: []actions.Action{d}, Delivery: rules.Delivery{Lanes: 2, Order: rules.OrderByClient},
+				})
+				for i := range 60 {
+					for c := range 3 {
+						r.submit(actions.Message{Topic: fmt.Sprint("a/", i*(c+1)*5%7%3), ClientID: fmt.Sprint("c", c), Payload: []byte(fmt.Sprint(i))})
+					}
+				}
+				synctest.Wait()
+				close(gate)
+				settle(time.Hour)
+				next := map[string]int{}
+				for _, ev := range d.Events() {
+					require.Equal(t, fmt.Sprint(next[ev.Message.ClientID]), string(ev.Payload), "of client %s", ev.Message.ClientID)
+					next[ev.Message.ClientID]++
+				}
+				require.Len(t, d.Events(), 180)
+				require.Greater(t, slices.Max(d.sizes()), 1)
+			})
+		})
+	}
 }
 
 func TestDeadLetters(t *testing.T) {
