@@ -93,6 +93,8 @@ type SinkHealth struct {
 
 const probeTime = 10 * time.Second
 
+var errProbeExited = errors.New("the probe of the sink ended its goroutine")
+
 // NewSink returns a sink that is up.
 func NewSink(cfg SinkConfig) *Sink {
 	if cfg.Name == "" {
@@ -170,19 +172,22 @@ func (s *Sink) probe(ctx context.Context) bool {
 	}
 	s.mu.Unlock()
 	asked, cancel := context.WithTimeout(ctx, probeTime)
-	err := s.ask(asked)
-	cancel()
-	s.mu.Lock()
-	s.trying = false
-	switch {
-	case err == nil:
-		s.up()
-	case ctx.Err() == nil:
-		s.failed(err)
-		s.rest()
-	default:
-		s.tell()
-	}
+	err := errProbeExited
+	defer func() { // also if the goroutine ends
+		cancel()
+		s.mu.Lock()
+		s.trying = false
+		switch {
+		case err == nil:
+			s.up()
+		case ctx.Err() == nil:
+			s.failed(err)
+			s.rest()
+		default:
+			s.tell()
+		}
+	}()
+	err = s.ask(asked)
 	return false // the loop looks again
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -219,4 +220,29 @@ func TestSinkOfMany(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 2400, s.Health().Calls)
 	require.Zero(t, s.Health().Waiting)
+}
+
+// TestSinkProbeEndsItsGoroutine has code of the host's that does not return, as FailNow.
+func TestSinkProbeEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exits := true
+		s := newSink(actions.SinkConfig{Failures: 1, Pause: time.Second, Probe: func(context.Context) error {
+			if exits {
+				exits = false
+				runtime.Goexit()
+			}
+			return nil
+		}})
+		require.True(t, allowed(t, s))
+		s.Done(0, errRefused)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.Await(t.Context(), time.Hour) })
+		wg.Wait()
+		require.False(t, exits)
+		require.Zero(t, s.Health().Waiting)
+		require.True(t, s.Health().Down)
+		require.ErrorContains(t, s.Health().Err, "ended its goroutine")
+		require.NoError(t, s.Await(t.Context(), time.Hour), "the next one asks again")
+		require.False(t, s.Health().Down)
+	})
 }
