@@ -49,7 +49,7 @@ func NewProxy(tb testing.TB, target string) *Proxy {
 		p.closed = true
 		p.mu.Unlock()
 		l.Close()
-		p.set(refuse, 0) // also for what hangs
+		p.Down() // what hangs goes on too
 		p.wg.Wait()
 	})
 	return p
@@ -184,12 +184,6 @@ func (p *Proxy) copy(to, from net.Conn) {
 				return
 			}
 			<-changed // what came meanwhile passes afterwards
-			p.mu.Lock()
-			closed := p.closed
-			p.mu.Unlock()
-			if closed {
-				return
-			}
 		}
 		if n > 0 {
 			if _, err := to.Write(b[:n]); err != nil {

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,3 +123,20 @@ func newRig(tb testing.TB) sinktest.Rig {
 func TestRun(t *testing.T) { sinktest.Run(t, newRig) }
 
 func BenchmarkLedger(b *testing.B) { sinktest.Bench(b, newRig) }
+
+// TestProxy_EndsWhileItHangs has a test that fails in the middle.
+func TestProxy_EndsWhileItHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	t.Run("test", func(t *testing.T) {
+		p := sinktest.NewProxy(t, l.Addr().String())
+		p.Hang()
+		c, err := net.Dial("tcp", p.Addr())
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+		_, err = c.Write(make([]byte, 64<<20)) // until the proxy takes no more
+		require.Error(t, err)
+	})
+}
