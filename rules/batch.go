@@ -79,7 +79,10 @@ func (s *Service) pick(ctx context.Context, l *lane) (picked []int, full bool) {
 	b := p.batch
 	for i := l.next; i < min(len(mine), l.next+mostScanned); i++ {
 		j := &mine[i]
-		if j.step != p.first.step || j.extras != nil && j.failed != nil || p.byClient && p.passed[j.it.client()] {
+		if j.step != p.first.step {
+			return picked, true // of a later revision of the rule, or an earlier one: nothing overtakes it
+		}
+		if j.extras != nil && j.failed != nil || p.byClient && p.passed[j.it.client()] {
 			continue
 		}
 		switch s.fit(ctx, l, p, j) {

@@ -237,6 +237,32 @@ func TestBatch_DistinctKeepsOrderWhenSomeComeAgain(t *testing.T) {
 	})
 }
 
+// TestBatch_OfOneRevision has a lane with messages of a rule as it was after those of the
+// rule as it is.
+func TestBatch_OfOneRevision(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := idle(t, rules.Config{MaxInline: 20})
+		d := &batching{farDatabase: newFarDatabase(), batch: actions.Batch{Events: 2, AcrossTopics: true}}
+		gate := make(chan struct{})
+		d.Respond = func(context.Context, actions.Event) error { <-gate; return nil }
+		rule := rules.Rule{Name: "r", SQL: "SELECT n FROM '+'", Actions: []actions.Action{d}, Delivery: rules.Delivery{Lanes: 2}}
+		r.put(rule)
+		topic := "a"
+		other := rules.ElsewhereThan(topic, 2)
+		r.send(topic, fmt.Sprintf(`{"n":1,"s":%q}`, strings.Repeat("x", 20))) // a worker evaluates it
+		r.put(rule)
+		for range 3 {
+			r.send(other, `{"n":0}`)
+		}
+		go func() { _ = r.Run(t.Context()) }()
+		synctest.Wait()
+		r.send(topic, `{"n":2}`)
+		close(gate)
+		settle(time.Hour)
+		require.Equal(t, []string{`{"n":0}`, `{"n":0}`, `{"n":0}`, `{"n":1}`, `{"n":2}`}, payloads(d.Recorder))
+	})
+}
+
 func TestBatch_ParallelLanes(t *testing.T) {
 	for _, parallel := range []bool{false, true} {
 		bubbled := func(t *testing.T) {
