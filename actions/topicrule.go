@@ -14,8 +14,8 @@ type TopicRule struct {
 	// SQL is the statement, which is not checked here.
 	SQL         string
 	Description string
-	// Version is the version of SQL: "2015-10-08", which is the default of AWS for a rule
-	// without a version, "2016-03-23" or "beta".
+	// Version is the version of SQL: "2015-10-08", "2016-03-23" or "beta". It is empty if
+	// the payload has none; AWS takes "2015-10-08" then.
 	Version     string
 	Disabled    bool
 	Actions     []Action

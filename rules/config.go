@@ -23,8 +23,10 @@ type Config struct {
 	// done, for instance because a sink is down; the next service goes on with it, as
 	// soon as it has the rule. A durable store makes that safe against restarts; it may be
 	// the one of Store. Of a rule that has changed meanwhile the actions that are no longer
-	// there count as failed; what a rule had that was deleted is dropped. What a process that is killed had in memory is lost. Nil: it
-	// is dropped, and counted.
+	// there have failed, which is logged; what a rule had that was deleted is dropped. What a
+	// process that is killed had in memory is lost, but for what it had of the backlog: that
+	// comes again, all of it, until all of it was done once. Nil: what is left is dropped, and
+	// counted.
 	Backlog Store
 	// DeadLetters gets the reports of rules without an error action, and those that a
 	// rule's error action failed to take: what is lost otherwise. Its payload is that of

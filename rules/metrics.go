@@ -43,7 +43,8 @@ type RuleMetrics struct {
 	// Actions are in the order of the rule's. What was counted stays when the rule is
 	// replaced, as long as the kind of the action is the same.
 	Actions []ActionMetrics
-	// ErrorAction is nil if there is none.
+	// ErrorAction is that of [Config].DeadLetters if the rule has none of its own, and nil
+	// without either.
 	ErrorAction *ActionMetrics
 }
 

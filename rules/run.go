@@ -39,7 +39,8 @@ func (s *Service) Run(ctx context.Context) error {
 // do the others.
 //
 // With [Config].Backlog what is left is kept there, for the next service. That may take up
-// to ten seconds longer than ctx: five for actions to return, and five for the store.
+// to ten seconds longer than ctx: five for actions to return, and five for the store. If an
+// action has not returned by then, nothing is kept.
 func (s *Service) Shutdown(ctx context.Context) error {
 	s.closed.Store(true)
 	s.left()
