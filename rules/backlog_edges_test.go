@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -421,4 +424,56 @@ func TestBacklog_RunEndsMeanwhile(t *testing.T) {
 		require.Zero(t, kept(t, store))
 		require.Len(t, rec.Events(), 1)
 	})
+}
+
+// TestBacklog_PublishersMeanwhile has messages that come while the service is shut down:
+// each is kept or counted.
+func TestBacklog_PublishersMeanwhile(t *testing.T) {
+	for i := range 5 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				store := rules.NewMemory()
+				d := newFarDatabase()
+				d.down.Store(true)
+				rule := rules.Rule{
+					Name: "r", SQL: "SELECT n FROM 'a/+'", Actions: []actions.Action{d},
+					Delivery: rules.Delivery{Queue: 1 << 20, QueueBytes: 1 << 30},
+				}
+				r := begin(t, rules.Config{Backlog: store})
+				r.put(rule)
+				var taken atomic.Int64
+				var publishers sync.WaitGroup
+				for p := range 4 {
+					publishers.Go(func() {
+						for n := 0; ; n++ {
+							m := &actions.Message{Topic: fmt.Sprint("a/", p), Payload: fmt.Appendf(nil, `{"n":%d}`, n)}
+							if r.Submit(context.Background(), m) != nil {
+								return
+							}
+							taken.Add(1)
+						}
+					})
+				}
+				for taken.Load() < 100 {
+					runtime.Gosched()
+				}
+				ended, cancel := context.WithCancel(context.Background())
+				cancel()
+				_ = r.Shutdown(ended) // it says what it has lost, which the counter has too
+				publishers.Wait()
+				r.end()
+				lost := r.metrics("r").Dropped.Closed
+
+				d.down.Store(false)
+				r = begin(t, rules.Config{Backlog: store})
+				r.put(rule)
+				settle(time.Minute)
+				arrived := int64(len(d.Events())) + int64(lost)
+				require.GreaterOrEqual(t, arrived, taken.Load())
+				require.LessOrEqual(t, arrived, taken.Load()+4, "what a publisher was about to hand over may be counted twice")
+				require.Zero(t, r.metrics("r").Queued)
+				require.NoError(t, r.stop())
+			})
+		})
+	}
 }
