@@ -336,12 +336,12 @@ func TestBacklog_OfLargeTexts(t *testing.T) {
 		d.down.Store(true)
 		rule := rules.Rule{
 			Name: "r", SQL: "SELECT n FROM 'a'", Delivery: rules.Delivery{QueueBytes: 64 << 20},
-			Actions: []actions.Action{texted{d, []string{"${s}", "${s}", "${s}", "${s}", "${s}", "${s}"}}},
+			Actions: []actions.Action{texted{d, slices.Repeat([]string{"${s}"}, 10)}},
 		}
 		r := begin(t, rules.Config{Backlog: store})
 		r.put(rule)
-		for i := range 20 {
-			r.submit(actions.Message{Topic: "a", QoS: 1, Payload: fmt.Appendf(nil, `{"n":%d,"s":%q}`, i, strings.Repeat("x", 200<<10))})
+		for i := range 12 {
+			r.submit(actions.Message{Topic: "a", QoS: 1, Payload: fmt.Appendf(nil, `{"n":%d,"s":%q}`, i, strings.Repeat("x", 40<<10))})
 		}
 		settle(time.Second)
 		require.NoError(t, r.stop())
@@ -353,8 +353,8 @@ func TestBacklog_OfLargeTexts(t *testing.T) {
 		r = begin(t, rules.Config{Backlog: store})
 		r.put(rule)
 		settle(time.Minute)
-		require.Len(t, d.Events(), 20)
-		require.Len(t, d.Events()[19].Params[5], 200<<10)
+		require.Len(t, d.Events(), 12)
+		require.Len(t, d.Events()[11].Params[9], 40<<10)
 		require.NoError(t, r.stop())
 		require.Zero(t, kept(t, store))
 	})
