@@ -32,6 +32,7 @@ func (*elsewhere) Unsubscribe(context.Context, string, string) error { return ni
 func (*elsewhere) Run(context.Context, func(string, *broker.Message)) error {
 	return errors.New("not this one")
 }
+
 func (u *elsewhere) RunUpstream(ctx context.Context, in broker.Intake) error {
 	u.deliver = in.Deliver
 	u.in <- in
@@ -129,8 +130,9 @@ func TestUpstream_RetainTellsNewsFromOldMessages(t *testing.T) {
 	}
 	require.Equal(t, 1, kept)
 	require.True(t, retain(""))
-	for range s.Retained(t.Context(), "#") {
-		require.Fail(t, "it was to be forgotten")
+	for m, err := range s.Retained(t.Context(), "#") {
+		require.NoError(t, err)
+		require.Fail(t, "it was to be forgotten", m.Topic)
 	}
 	require.Empty(t, u.published)
 	_, err := in.Retain(t.Context(), &broker.Message{Topic: "$SYS/a", Payload: []byte("1")})

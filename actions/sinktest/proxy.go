@@ -143,6 +143,7 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(c net.Conn) {
 	switch m, _, _ := p.state(); m {
+	case forward, hang:
 	case refuse:
 		if t, ok := c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)
