@@ -43,6 +43,10 @@
 //   - [Named]: it has a name in JSON, in metrics and in the reports of failures.
 //   - [Hosted]: it needs something of the hub it runs in.
 //   - [Retrier]: it has its own mind about retries.
+//   - [Sinked]: it writes to a database, a broker or a service, a [Sink], which can be
+//     down: then its events wait instead of using up their tries.
+//
+// Package sinktest tests an action that is Sinked against a far end that misbehaves.
 //
 // # Built in
 //

@@ -39,7 +39,7 @@ func Example() {
 	}
 	// Time, device and what SELECT made; what comes twice is written once.
 	fmt.Println(put(`{"mysql": {"sink": "main", "table": "readings",
-		"columns": {"id": "${traceid()}", "time": "${timestamp()}", "device": "${topic(2)}", "data": "$payload"},
+		"columns": {"id": "${newuuid()}", "time": "${timestamp()}", "device": "${topic(2)}", "data": "$payload"},
 		"onConflict": "nothing"}}`))
 	fmt.Println(put(`{"mysql": {"statement": "UPDATE devices SET temp = ${temp}, seen = FROM_UNIXTIME(${timestamp()} / 1000) WHERE name = ${topic(2)}"}}`))
 	fmt.Println(put(`{"mysql": {"statement": "UPDATE devices SET temp = ${temp} WHERE name = '${topic(2)}'"}}`))

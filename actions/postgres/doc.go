@@ -5,7 +5,7 @@
 // hands its [Kinds] to the rules engine. A rule names the client and says what is written:
 //
 //	{"postgres": {"sink": "main", "table": "readings",
-//	  "columns": {"id": "${traceid()}", "time": "${timestamp()}", "device": "${topic(2)}", "data": "$payload"},
+//	  "columns": {"id": "${newuuid()}", "time": "${timestamp()}", "device": "${topic(2)}", "data": "$payload"},
 //	  "onConflict": "nothing", "key": ["id"]}}
 //
 //	{"postgres": {"sink": "main", "statement": "UPDATE devices SET temp = ${temp} WHERE name = ${topic(2)}"}}
@@ -46,10 +46,11 @@
 //
 // An event may be written twice, if the connection breaks after it was committed and before
 // the answer has come. A key that stays the same over retries prevents that: a column with
-// ${traceid()}, a unique index on it, onConflict "nothing". Two actions of one rule that
-// write into one table have the same trace id: tell them apart by another column of the
-// key. With such an index and onConflict "error" the second try of what was committed
-// fails for good, although it is there.
+// ${newuuid()}, which is made once for each message and action, a unique index on it,
+// onConflict "nothing". ${traceid()} is the same for all actions, and NULL, as in AWS, if
+// the message did not come over MQTT: what the host publishes has none. With such an index
+// and onConflict "error" the second try of what was committed fails for good, although it
+// is there.
 //
 // What fails for good (it goes to the rule's error action): values that the column does not
 // take, constraints, unique ones too, what a trigger raises, syntax errors; SQLSTATE classes
