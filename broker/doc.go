@@ -35,6 +35,12 @@
 // member that may not receive a message passes it on, unless the authorizer is one that
 // may wait: then it is dropped.
 //
+// # Other hubs, other brokers
+//
+// A [Broker] joins the servers of several hubs; one that is an [Upstream] stands on a broker
+// with clients of its own, whose messages enter through an [Intake] and are routed like those of
+// the server's clients: package broker/upstream.
+//
 // # Differences between the versions
 //
 // 3.1.1 clients get no reasons: a publish they may not make is acknowledged and

@@ -52,10 +52,11 @@ type counters struct{ sent, refused, handled, failed, dropped, repeated atomic.U
 
 // A connection is what the broker says of one.
 type connection struct {
-	to         io.Writer     // which ends with it
-	down       chan struct{} // closed when it ended
-	quota      chan struct{} // as many as may be under way
-	maxPacket  int           // 0: no bound
+	to         io.Writer       // which ends with it
+	down       chan struct{}   // closed when it ended
+	over       <-chan struct{} // closed when what is not acknowledged will not be any more
+	quota      chan struct{}   // as many as may be under way
+	maxPacket  int             // 0: no bound
 	maxQoS     byte
 	retain     bool
 	subIDs     bool
@@ -181,7 +182,11 @@ func (l *Link) pause(failures int) time.Duration {
 
 // up notes a connection, and calls Up on a goroutine, since autopaho must not wait.
 func (l *Link) up(ctx context.Context, ack *paho.Connack) {
-	c := &connection{to: l.session.writer(), down: make(chan struct{}), maxQoS: 2, retain: true, subIDs: true, shared: true, persistent: l.cfg.SessionExpiry > 0}
+	c := &connection{down: make(chan struct{}), maxQoS: 2, retain: true, subIDs: true, shared: true, persistent: l.cfg.SessionExpiry > 0}
+	c.to, c.over = l.session.current()
+	if !c.persistent {
+		c.over = c.down
+	}
 	quota := 65535
 	if p := ack.Properties; p != nil {
 		if p.MaximumPacketSize != nil {

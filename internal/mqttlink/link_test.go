@@ -20,6 +20,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thinghub/thinghub/actions/sinktest"
 	"github.com/thinghub/thinghub/internal/mqttlink"
 	"github.com/thinghub/thinghub/internal/servertest"
 )
@@ -381,6 +382,32 @@ func TestConnectionsThatBreakWhilePublishing(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// TestPublishIsNotHeldByASessionThatIsGone checks that who waits for an acknowledgement
+// learns that the broker has forgotten the session, instead of waiting for it.
+func TestPublishIsNotHeldByASessionThatIsGone(t *testing.T) {
+	t.Parallel()
+	m := servertest.NewMosquitto(t, servertest.MosquittoConfig{}) // which keeps nothing
+	proxy := sinktest.NewProxy(t, m.Addr)
+	l := open(t, proxy.Addr(), mqttlink.Config{ClientID: "writer", SessionExpiry: time.Hour, Timeout: 4 * patience})
+	ready(t, l)
+	proxy.Hang()
+	done := make(chan error, 1)
+	go func() { done <- l.Publish1(context.Background(), message("a", 1, 1)) }()
+	until(t, "it is under way", func() bool { return l.InFlight() == 1 })
+	m.Kill()
+	m.Start()
+	proxy.Down()
+	proxy.Up()
+	select {
+	case err := <-done:
+		require.ErrorIs(t, err, mqttlink.ErrDown)
+	case <-time.After(patience):
+		t.Fatal("the publish is still waiting")
+	}
+	ready(t, l)
+	require.NoError(t, l.Publish1(t.Context(), message("a", 2, 1)))
 }
 
 // TestTransports connects with TLS and over WebSockets.

@@ -278,10 +278,7 @@ func (l *Link) lost() error {
 // answer waits for the acknowledgement.
 func (b *batch) answer(ctx context.Context, answer chan packets.ControlPacket) error {
 	c, l := b.conn, b.link
-	down := c.down
-	if c.persistent {
-		down = nil // it is sent again by the next connection, if that is soon
-	}
+	// In a session that stays it is sent again by the next connection, if that is soon.
 	var got packets.ControlPacket
 	var err error
 	select {
@@ -289,7 +286,7 @@ func (b *batch) answer(ctx context.Context, answer chan packets.ControlPacket) e
 		b.over.Reset(l.cfg.Timeout)
 		<-c.quota
 		return l.judge(got)
-	case <-down:
+	case <-c.over:
 		err = fmt.Errorf("%w: %w", ErrDown, errLost)
 	case <-ctx.Done():
 		err = context.Cause(ctx)

@@ -28,6 +28,7 @@ type session struct {
 	conn       io.Writer
 	order      []*arrival // of gen and not acknowledged, as they came
 	handled    map[uint16]struct{}
+	over       chan struct{} // closed when the broker has forgotten the session
 }
 
 // An arrival is a message that came in.
@@ -38,7 +39,7 @@ type arrival struct {
 }
 
 func newSession() *session {
-	return &session{State: state.NewInMemory(), handled: map[uint16]struct{}{}}
+	return &session{State: state.NewInMemory(), handled: map[uint16]struct{}{}, over: make(chan struct{})}
 }
 
 // ConAckReceived begins a connection.
@@ -54,6 +55,8 @@ func (s *session) ConAckReceived(conn io.Writer, cp *packets.Connect, ca *packet
 	} else {
 		s.epoch++
 		clear(s.handled)
+		close(s.over)
+		s.over = make(chan struct{})
 	}
 	s.order, s.up, s.conn = nil, true, conn
 	s.mu.Unlock()
@@ -99,11 +102,11 @@ func (s *session) PacketReceived(p *packets.ControlPacket, in chan<- *packets.Pu
 // Ack is called by paho when the message was read; see done.
 func (s *session) Ack(*packets.Publish) error { return nil }
 
-// writer is the connection that there is.
-func (s *session) writer() io.Writer {
+// current is the connection that there is, and what is closed when its session is over.
+func (s *session) current() (to io.Writer, over <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conn
+	return s.conn, s.over
 }
 
 // arrive notes a message, in the order in which they were read.
