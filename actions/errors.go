@@ -30,6 +30,27 @@ func (p *permanent) Error() string        { return p.err.Error() }
 func (p *permanent) Unwrap() error        { return p.err }
 func (p *permanent) Is(target error) bool { return target == ErrPermanent }
 
+// ErrSinkWorks is in the chain of errors that may pass, but that are no sign of a sink that
+// is down. Mark one with [SinkWorks].
+var ErrSinkWorks = errors.New("actions: the sink works, but does not take this")
+
+// SinkWorks marks an error of a [Sinked] action: trying again may help, because somebody
+// can mend what is wrong, but other actions of the sink have no reason to wait meanwhile. It
+// is for what one rule names: a table that is missing, a right that the user lacks. The
+// text stays the same; nil stays nil.
+func SinkWorks(err error) error {
+	if err == nil || errors.Is(err, ErrSinkWorks) || errors.Is(err, ErrPermanent) {
+		return err
+	}
+	return &sinkWorks{err}
+}
+
+type sinkWorks struct{ err error }
+
+func (w *sinkWorks) Error() string        { return w.err.Error() }
+func (w *sinkWorks) Unwrap() error        { return w.err }
+func (w *sinkWorks) Is(target error) bool { return target == ErrSinkWorks }
+
 // A FieldError says which parameter of an action is wrong.
 type FieldError struct {
 	// Field is the path in the action's JSON, such as "headers[2].key".

@@ -31,7 +31,7 @@ var ErrSinkDown = errors.New("actions: the sink is down")
 
 // A Sink is the far end of actions, a database, a broker or a service, with its health. It
 // is a circuit breaker: after some calls in a row that failed for another reason than
-// their events ([Permanent]) it is down, and no call is made. After a pause, which doubles
+// their events ([Permanent], [SinkWorks]) it is down, and no call is made. After a pause, which doubles
 // with each time and is random by half, one caller tries; when that succeeds, all go on.
 //
 // A sink is made once for each connection, pool or client, and shared by its actions. All
@@ -233,8 +233,8 @@ func (s *Sink) downError() error {
 }
 
 // Done reports a call that Await allowed: how many events the far end has taken, and the
-// error of the call, or of its events if all of them failed. An error that is [Permanent]
-// says that the far end works. Abandoned calls, those whose context ended before their
+// error of the call, or of its events if all of them failed. An error that is [Permanent],
+// or marked with [SinkWorks], says that the far end works. Abandoned calls, those whose context ended before their
 // time, are reported with context.Canceled: they say nothing.
 func (s *Sink) Done(events int, err error) {
 	s.mu.Lock()
@@ -248,7 +248,7 @@ func (s *Sink) Done(events int, err error) {
 		if was {
 			s.tell()
 		}
-	case err == nil || errors.Is(err, ErrPermanent):
+	case err == nil || worksAfter(err):
 		s.up()
 	default:
 		s.health.Failures++
@@ -258,6 +258,11 @@ func (s *Sink) Done(events int, err error) {
 			s.rest()
 		}
 	}
+}
+
+// worksAfter reports that a call that failed with err shows that the far end works.
+func worksAfter(err error) bool {
+	return errors.Is(err, ErrPermanent) || errors.Is(err, ErrSinkWorks)
 }
 
 // The rest is called with s.mu.

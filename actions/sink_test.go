@@ -193,6 +193,22 @@ func TestSinkWhoseProbeIsAbandoned(t *testing.T) {
 	})
 }
 
+func TestSinkThatWorks(t *testing.T) {
+	s := newSink(actions.SinkConfig{Failures: 2})
+	missing := actions.SinkWorks(errors.New("there is no such table"))
+	require.EqualError(t, missing, "there is no such table")
+	require.NotErrorIs(t, missing, actions.ErrPermanent, "it is tried again")
+	require.NoError(t, actions.SinkWorks(nil))
+	for range 5 {
+		s.Done(0, errRefused)
+		s.Done(0, missing)
+		require.False(t, s.Health().Down)
+	}
+	require.EqualValues(t, 5, s.Health().Failures)
+	final := actions.SinkWorks(actions.Permanent(errRefused))
+	require.ErrorIs(t, final, actions.ErrPermanent, "what is for good stays so")
+}
+
 // TestSinkOfMany has callers do what they like at once.
 // TestSinkOfMany has callers do what they like at once.
 func TestSinkOfMany(t *testing.T) {

@@ -272,7 +272,7 @@ func verdictOnBatch(n int, errs []error) verdict {
 			continue
 		}
 		v.taken--
-		if v.err == nil || errors.Is(v.err, actions.ErrPermanent) {
+		if v.err == nil || errors.Is(v.err, actions.ErrPermanent) || errors.Is(v.err, actions.ErrSinkWorks) {
 			v.err = err
 		}
 	}
