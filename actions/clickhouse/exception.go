@@ -51,6 +51,15 @@ var aboutRows = map[int]bool{
 	691: true, // UNKNOWN_ELEMENT_OF_ENUM
 }
 
+// aboutTable are the codes of exceptions that the rule's table or columns are to blame for.
+var aboutTable = map[int]bool{
+	16:  true, // NO_SUCH_COLUMN_IN_TABLE
+	47:  true, // UNKNOWN_IDENTIFIER
+	60:  true, // UNKNOWN_TABLE
+	81:  true, // UNKNOWN_DATABASE
+	497: true, // ACCESS_DENIED
+}
+
 // judge makes an error of what the server said.
 func judge(a *post.Answer) error {
 	code := codeOf(a)
@@ -61,7 +70,10 @@ func judge(a *post.Answer) error {
 	if refused(a, code) {
 		return actions.Permanent(err)
 	}
-	// What else may be wrong, a login, a missing table or column, people mend.
+	if aboutTable[code] {
+		return actions.SinkWorks(err) // people mend that; other tables have no reason to wait
+	}
+	// What else may be wrong, a login, people mend too.
 	return err
 }
 

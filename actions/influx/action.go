@@ -303,7 +303,10 @@ func judge(a *post.Answer) error {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return actions.Permanent(err)
 	}
-	// What else may be wrong, a login or a missing database, people mend.
+	if a.Status == http.StatusNotFound {
+		return actions.SinkWorks(err) // a missing database, which people mend; others have no reason to wait
+	}
+	// What else may be wrong, a login, people mend too.
 	return err
 }
 

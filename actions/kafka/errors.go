@@ -46,7 +46,7 @@ func (a *Action) classify(s *sent) (err error, forget bool) {
 		return err, false
 	}
 	if chosen {
-		err = actions.Permanent(err)
+		return actions.Permanent(err), forget
 	}
-	return err, forget
+	return actions.SinkWorks(err), forget // other topics have no reason to wait
 }

@@ -40,9 +40,12 @@ func judge(err error, chosen bool) error {
 		if chosen {
 			return actions.Permanent(wrapped)
 		}
+		return actions.SinkWorks(wrapped)
 	case errors.As(err, &api):
 		switch {
-		case api.ErrorCode == codeOtherStream && !chosen, api.ErrorCode == codeNotEnabled, api.ErrorCode == codeNotEnabledIn:
+		case api.ErrorCode == codeOtherStream && !chosen:
+			return actions.SinkWorks(wrapped)
+		case api.ErrorCode == codeNotEnabled, api.ErrorCode == codeNotEnabledIn:
 		case api.Code == http.StatusRequestTimeout, api.Code == http.StatusTooManyRequests:
 		case api.Code/100 == 4:
 			return actions.Permanent(wrapped)
@@ -81,8 +84,12 @@ func (c *Client) nobody(ctx context.Context, a *Action, subject string, err erro
 		return judge(err, true)
 	}
 	s, found := c.js.Stream(ctx, a.Stream)
-	if found != nil {
-		return fmt.Errorf("nats: %w: stream %s: %w", trimmed(err), a.Stream, trimmed(found)) // the rule's fault, or nobody's
+	if found != nil { // the rule's fault, or nobody's
+		err = fmt.Errorf("nats: %w: stream %s: %w", trimmed(err), a.Stream, trimmed(found))
+		if errors.Is(found, jetstream.ErrStreamNotFound) {
+			return actions.SinkWorks(err)
+		}
+		return err
 	}
 	if !slices.ContainsFunc(s.CachedInfo().Config.Subjects, func(f string) bool { return covers(f, subject) }) {
 		return actions.Permanent(fmt.Errorf("nats: the stream %s does not take the subject %s", a.Stream, shown(subject)))

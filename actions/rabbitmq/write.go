@@ -159,7 +159,11 @@ func (b *batch) because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return noAnswer(ctx)
 	}
-	return fmt.Errorf("rabbitmq: exchange %q: %w", b.a.Exchange, err)
+	err = fmt.Errorf("rabbitmq: exchange %q: %w", b.a.Exchange, err)
+	if of := (*amqp.Error)(nil); errors.As(err, &of) && (of.Code == amqp.NotFound || of.Code == amqp.AccessRefused) {
+		return actions.SinkWorks(err) // other exchanges have no reason to wait
+	}
+	return err
 }
 
 func isDone(c *amqp.DeferredConfirmation) bool {
@@ -196,7 +200,7 @@ func (a *Action) unroutable(r amqp.Return) error {
 	if !static(a.RoutingKey) {
 		return actions.Permanent(err)
 	}
-	return err
+	return actions.SinkWorks(err)
 }
 
 // content reports whether RabbitMQ does not take a message for what it is, such as one that

@@ -107,7 +107,9 @@ func (a *Action) judge(v verdict) error {
 	switch {
 	case v.Status/100 == 2, v.Status == http.StatusConflict:
 		return nil // or it is there, or a newer one
-	case v.Status/100 == 5, v.Status == http.StatusTooManyRequests, v.Status == http.StatusRequestTimeout, a.passes(v):
+	case a.passes(v):
+		return actions.SinkWorks(v.err()) // other indices have no reason to wait
+	case v.Status/100 == 5, v.Status == http.StatusTooManyRequests, v.Status == http.StatusRequestTimeout:
 		return v.err()
 	}
 	return actions.Permanent(v.err())

@@ -38,15 +38,15 @@ import (
 	"github.com/thinghub/thinghub/rules"
 )
 
-// rule is a TopicRulePayload of AWS. The trace id of a message makes that a message which
-// is written again changes nothing, in the table as in the bucket.
+// rule is a TopicRulePayload of AWS. A UUID is made once for each message and action and
+// stays over retries, so what is written again changes nothing, in the table as in the bucket.
 const rule = `{
 	"sql": "SELECT celsius FROM 'dt/+/temp' WHERE celsius > -273.15",
 	"awsIotSqlVersion": "2016-03-23",
 	"actions": [
 		{"postgres": {"table": "readings", "onConflict": "nothing", "key": ["id"],
-			"columns": {"id": "${traceid()}", "device": "${topic(2)}", "celsius": "$payload.celsius", "at": "${timestamp()}"}}},
-		{"s3": {"bucketName": %q, "key": "${topic(2)}/${traceid()}.json", "roleArn": "arn:aws:iam::000000000000:role/pipeline"}}
+			"columns": {"id": "${newuuid()}", "device": "${topic(2)}", "celsius": "$payload.celsius", "at": "${timestamp()}"}}},
+		{"s3": {"bucketName": %q, "key": "${topic(2)}/${newuuid()}.json", "roleArn": "arn:aws:iam::000000000000:role/pipeline"}}
 	],
 	"errorAction": {"file": {"path": "readings.jsonl"}},
 	"delivery": {"queue": 100000, "queueBytes": 268435456}
