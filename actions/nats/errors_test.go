@@ -55,6 +55,8 @@ func TestJudge(t *testing.T) {
 			got := judge(err, tt.chosen)
 			require.ErrorIs(t, got, tt.err, tt.name)
 			require.Equal(t, tt.permanent, errors.Is(got, actions.ErrPermanent), tt.name)
+			mended := tt.name == "another stream than the rule's" || tt.name == "may not, where the rule says"
+			require.Equal(t, mended, errors.Is(got, actions.ErrSinkWorks), tt.name)
 			require.True(t, strings.HasPrefix(got.Error(), "nats: ") && !strings.Contains(got.Error(), "nats: nats: "), got)
 		}
 	}

@@ -72,6 +72,7 @@ func TestJudge(t *testing.T) {
 			got := judge(err, tt.chosen)
 			require.ErrorIs(t, got, tt.err)
 			require.Equal(t, tt.permanent, errors.Is(got, actions.ErrPermanent), err)
+			require.Equal(t, !tt.permanent && strings.Contains(err.Error(), "NOPERM"), errors.Is(got, actions.ErrSinkWorks), err)
 			require.ErrorContains(t, got, "redis: ")
 		}
 	}
