@@ -5,4 +5,7 @@
 //
 // The counterpart is a real one. Between it and the action stands a [Proxy], which the
 // tests stop and slow down.
+//
+// What must happen is waited for, up to 90 seconds each time, because servers of tests can
+// be slow; go test -failfast saves that time while an action is not right yet.
 package sinktest

@@ -2,6 +2,7 @@ package sinktest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -142,7 +143,7 @@ func (h *hub) until(what string, happened func() bool) {
 	}
 }
 
-// failures are the first reports that the error action got.
+// failures is what the first reports that the error action got say.
 func (h *hub) failures() string {
 	var b strings.Builder
 	for i, ev := range h.failed.Events() {
@@ -150,7 +151,15 @@ func (h *hub) failures() string {
 			b.WriteString("...")
 			break
 		}
-		fmt.Fprintf(&b, "%.600s\n", ev.Payload)
+		var report struct {
+			Failures []struct{ ErrorMessage string }
+		}
+		if err := json.Unmarshal(ev.Payload, &report); err != nil {
+			h.tb.Fatal(err)
+		}
+		for _, f := range report.Failures {
+			fmt.Fprintf(&b, "%s: %.600s\n", ev.Message.Topic, f.ErrorMessage)
+		}
 	}
 	return b.String()
 }
