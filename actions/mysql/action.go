@@ -39,7 +39,9 @@ type Action struct {
 	Table string `json:"table,omitempty"`
 	// Columns says what is written into which column: a text with templates, which see
 	// the original message; $payload, the outgoing payload; or $payload.member, a member
-	// of it, NULL if it has none. A value that is Undefined is NULL.
+	// of it, NULL if it has none. Nothing else begins with a $; what is nested in a member
+	// is ${a.b}, of the original message. A value that is Undefined is NULL. Names have no
+	// templates, nor have those of Table, Members and Key.
 	Columns map[string]string `json:"columns,omitempty"`
 	// Members are members of the outgoing payload that have columns of the same name. If
 	// there are neither Columns nor Members, the outgoing payload is written into a
@@ -242,6 +244,9 @@ func (a *Action) compileTable() (*plan, error) {
 	if a.Table == "" {
 		return nil, &actions.FieldError{Field: "table", Want: "a table, or a statement"}
 	}
+	if sqltext.HasTemplate(a.Table) {
+		return nil, &actions.FieldError{Field: "table", Value: strconv.Quote(clip(a.Table)), Want: sqltext.FixedName}
+	}
 	if err := sqltext.CheckTable(a.Table); err != nil || strings.Count(a.Table, ".") > 1 {
 		return nil, &actions.FieldError{Field: "table", Value: strconv.Quote(clip(a.Table)), Want: "the name of a table, with that of its database and a point before it at most"}
 	}
@@ -282,6 +287,9 @@ func quoted(names []string) []string {
 // also writes something else where a value does not fit.
 func (a *Action) conflict(names []string) (string, error) {
 	for i, k := range a.Key {
+		if sqltext.HasTemplate(k) {
+			return "", &actions.FieldError{Field: fmt.Sprintf("key[%d]", i), Value: strconv.Quote(clip(k)), Want: sqltext.FixedName}
+		}
 		if !slices.Contains(names, k) || slices.Contains(a.Key[:i], k) {
 			return "", &actions.FieldError{Field: fmt.Sprintf("key[%d]", i), Value: strconv.Quote(clip(k)), Want: "a column that is written, once"}
 		}

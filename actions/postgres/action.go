@@ -39,7 +39,9 @@ type Action struct {
 	Table string `json:"table,omitempty"`
 	// Columns says what is written into which column: a text with templates, which see
 	// the original message; $payload, the outgoing payload; or $payload.member, a member
-	// of it, NULL if it has none. A value that is Undefined is NULL.
+	// of it, NULL if it has none. Nothing else begins with a $; what is nested in a member
+	// is ${a.b}, of the original message. A value that is Undefined is NULL. Names have no
+	// templates, nor have those of Table, Members and Key.
 	Columns map[string]string `json:"columns,omitempty"`
 	// Members are members of the outgoing payload that have columns of the same name. If
 	// there are neither Columns nor Members, the outgoing payload is written into a

@@ -33,6 +33,9 @@ func (a *Action) compileTable() (*plan, error) {
 	if a.Table == "" {
 		return nil, &actions.FieldError{Field: "table", Want: "a table, or a statement"}
 	}
+	if sqltext.HasTemplate(a.Table) {
+		return nil, &actions.FieldError{Field: "table", Value: strconv.Quote(clip(a.Table)), Want: sqltext.FixedName}
+	}
 	if err := sqltext.CheckTable(a.Table); err != nil {
 		return nil, &actions.FieldError{Field: "table", Value: err.Error(), Want: "the name of a table, with that of its schema and a point before it at most"}
 	}
@@ -72,6 +75,9 @@ func (a *Action) compileTable() (*plan, error) {
 // conflict returns the clause for rows that are there already.
 func (a *Action) conflict(names []string) (string, error) {
 	for i, k := range a.Key {
+		if sqltext.HasTemplate(k) {
+			return "", &actions.FieldError{Field: fmt.Sprintf("key[%d]", i), Value: strconv.Quote(clip(k)), Want: sqltext.FixedName}
+		}
 		if !slices.Contains(names, k) || slices.Contains(a.Key[:i], k) {
 			return "", &actions.FieldError{Field: fmt.Sprintf("key[%d]", i), Value: strconv.Quote(k), Want: "a column that is written, once"}
 		}

@@ -33,6 +33,27 @@ func SourceOf(text string) Source {
 	return Source{Template: text}
 }
 
+// checkColumn returns what was expected instead of the text of a column, "" if it can be
+// read.
+func checkColumn(text string) (want string) {
+	const forms = Payload + ", " + Payload + ".member or a text with templates such as ${temp}"
+	member, isMember := strings.CutPrefix(text, Payload+".")
+	switch {
+	case text == "":
+		return "a text such as ${temp} or " + Payload
+	case text[0] != '$' || strings.HasPrefix(text, "${") || text == Payload:
+		return ""
+	case !isMember || member == "" || strings.Contains(member, "${"):
+		return forms
+	case strings.ContainsAny(member, ".["):
+		return nested
+	}
+	return ""
+}
+
+// nested says how what is in a member is written.
+const nested = "the name of a member; what is nested in one is ${a.b}, a template, which sees the original message"
+
 // Sources are the values of a row or a statement, in their order.
 type Sources []Source
 
@@ -85,8 +106,12 @@ func Row(columns map[string]string, members []string) (names []string, from Sour
 		return nil, nil, &RowError{"columns", fmt.Sprintf("%d columns", n), fmt.Sprintf("at most %d", MostColumns)}
 	}
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
-		if columns[name] == "" {
-			return nil, nil, &RowError{"columns." + clip(name), "empty", "a text such as ${temp} or " + Payload}
+		if want := checkColumn(columns[name]); want != "" {
+			value := "empty"
+			if columns[name] != "" {
+				value = fmt.Sprintf("%q", clip(columns[name]))
+			}
+			return nil, nil, &RowError{"columns." + clip(name), value, want}
 		}
 		names, from = append(names, name), append(from, SourceOf(columns[name]))
 	}
@@ -101,6 +126,9 @@ func Row(columns map[string]string, members []string) (names []string, from Sour
 		field := "columns"
 		if i >= len(columns) {
 			field = fmt.Sprintf("members[%d]", i-len(columns))
+		}
+		if HasTemplate(name) {
+			return nil, nil, &RowError{field, fmt.Sprintf("%q", clip(name)), FixedName}
 		}
 		if err := CheckName(name); err != nil {
 			return nil, nil, &RowError{field, err.Error(), "the name of a column"}

@@ -149,7 +149,7 @@ func (s *splitter) next() error {
 	case c == '?' && s.dialect == MySQL:
 		return s.fail(s.pos, "there is a ?, expected values as ${...}")
 	case s.payload() > 0:
-		return s.cut(s.pos, s.payload())
+		return s.outgoing(s.payload())
 	case c == '$' && s.dialect == Postgres:
 		return s.dollar()
 	case wordy(c):
@@ -217,6 +217,15 @@ func (s *splitter) payload() int {
 		}
 	}
 	return end
+}
+
+// outgoing reads $payload or $payload.member.
+func (s *splitter) outgoing(end int) error {
+	text := s.text[s.pos:end]
+	if text != Payload && end < len(s.text) && (s.text[end] == '.' || s.text[end] == '[') {
+		return s.fail(end, "%s is followed by %q at once, expected %s", clip(text), first(s.text[end:]), nested)
+	}
+	return s.cut(s.pos, end)
 }
 
 // dollar reads what begins with a $ in PostgreSQL: $tag$ ... $tag$, or $1.

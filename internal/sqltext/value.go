@@ -161,6 +161,12 @@ func CheckName(name string) error {
 	return nil
 }
 
+// FixedName is what is expected where a name has a template.
+const FixedName = "a name without templates: they stand for values, not for names"
+
+// HasTemplate reports whether a template is in a name, where nothing would render it.
+func HasTemplate(name string) bool { return strings.Contains(name, "${") }
+
 // CheckTable reports a name that [Table] cannot quote.
 func CheckTable(name string) error {
 	parts := strings.Split(name, ".")

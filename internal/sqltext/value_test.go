@@ -140,6 +140,10 @@ func TestRow(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "z", "y"}, names)
 	require.Equal(t, sqltext.Sources{{}, {Template: "${x}"}, {Member: "z"}, {Member: "y"}}, from)
 
+	_, from, err = sqltext.Row(map[string]string{"a": "$payload.two words", "b": "5 $", "c": "${'$'}5", "d": "x $payload.b.c"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, sqltext.Sources{{Member: "two words"}, {Template: "5 $"}, {Template: "${'$'}5"}, {Template: "x $payload.b.c"}}, from)
+
 	for _, c := range []struct {
 		columns map[string]string
 		members []string
@@ -150,6 +154,16 @@ func TestRow(t *testing.T) {
 		{nil, []string{""}, `members[0] is an empty name, expected the name of a column`},
 		{map[string]string{"": "1"}, nil, `columns is an empty name, expected the name of a column`},
 		{map[string]string{"a": ""}, nil, `columns.a is empty, expected a text such as ${temp} or $payload`},
+		{map[string]string{"a": "$payloads"}, nil, `columns.a is "$payloads", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$temp"}, nil, `columns.a is "$temp", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$"}, nil, `columns.a is "$", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$payload."}, nil, `columns.a is "$payload.", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$payload ${x}"}, nil, `columns.a is "$payload ${x}", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$payload.${x.y}"}, nil, `columns.a is "$payload.${x.y}", expected $payload, $payload.member or a text with templates such as ${temp}`},
+		{map[string]string{"a": "$payload.b.c"}, nil, `columns.a is "$payload.b.c", expected the name of a member; what is nested in one is ${a.b}, a template, which sees the original message`},
+		{map[string]string{"a": "$payload.b[0]"}, nil, `columns.a is "$payload.b[0]", expected the name of a member; what is nested in one is ${a.b}, a template, which sees the original message`},
+		{map[string]string{"a${x}": "1"}, nil, `columns is "a${x}", expected a name without templates: they stand for values, not for names`},
+		{nil, []string{"${x}"}, `members[0] is "${x}", expected a name without templates: they stand for values, not for names`},
 		{nil, make([]string, 1601), `columns is 1601 columns, expected at most 1600`},
 	} {
 		_, _, err := sqltext.Row(c.columns, c.members)
