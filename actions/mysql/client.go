@@ -39,7 +39,8 @@ type Config struct {
 	Sink actions.SinkConfig
 	// DSN is user:password@tcp(host:3306)/database?tls=true, as github.com/go-sql-driver/mysql
 	// has it. Unless it says otherwise, sessions have the time zone UTC and are strict:
-	// what a column does not take is an error.
+	// what a column does not take is an error. An empty one is not an error: it is
+	// 127.0.0.1:3306 without a user and a database. The environment does not count.
 	DSN string
 	// MaxConns is how many connections there are at most. Default 8. A lane of a rule
 	// uses one while it writes.
@@ -93,11 +94,11 @@ func Open(cfg Config) (*Client, error) {
 	}
 	// Values are bound, whatever was configured.
 	dc.InterpolateParams, dc.MultiStatements = false, false
-	connector, err := driver.NewConnector(dc)
+	dialer, err := driver.NewConnector(dc)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: %w", err)
 	}
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(connector{dialer})
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxLifetime(connLifetime)

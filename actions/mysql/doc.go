@@ -52,16 +52,19 @@
 //
 // An event may be written twice, if the connection breaks after it was committed and before
 // the answer has come. A key that stays the same over retries prevents that: a column with
-// ${newuuid()}, which is made once for each message and action, a unique index on it,
-// onConflict "nothing". ${traceid()} is the same for all actions, and NULL, as in AWS, if
-// the message did not come over MQTT: what the host publishes has none. With such an index
-// and onConflict "error" the second try of what was committed fails for good, although it
-// is there.
+// ${newuuid()}, which is made once for each message and action and stays the same over
+// retries, a unique index on it, onConflict "nothing". ${traceid()} is the same for all
+// actions, but Undefined, so NULL, as in AWS, for messages that did not come over MQTT:
+// those that came over HTTP or that the host or a rule publishes. With such an index and
+// onConflict "error" the second try of what was committed fails for good, although it is
+// there.
 //
 // What fails for good (it goes to the rule's error action): values that the column does not
 // take, constraints, unique ones too, what a trigger signals, syntax errors, what is larger
 // than max_allowed_packet; SQLSTATE classes 21, 22, 23, 42, 44 and 45, and errors of this
 // kind in HY000. Tried again is everything else: no connection, wrong passwords, lock waits,
-// deadlocks, a full disk, a replica; and what a migration or a grant repairs: tables,
-// columns, databases, procedures that are not there, missing rights, limits of a user.
+// deadlocks, a full disk, a replica, limits of a user; and what a migration or a grant
+// repairs: tables, columns, databases, procedures that are not there, and missing rights.
+// The events of a rule with such a mistake wait, those of others do not: the sink is not
+// down.
 package mysql

@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"context"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,10 +13,10 @@ import (
 	"github.com/thinghub/thinghub/actions"
 )
 
-// passing are errors of SQLSTATE classes that are about data and statements which may go
-// away without another event or another rule: somebody changes the schema, grants a right
-// or raises a limit.
-var passing = map[uint16]bool{
+// missing are errors that say that what a rule names is not there or not allowed. They may
+// go away without another event or another rule, because somebody changes the schema or
+// grants a right; until then the server works for others.
+var missing = map[uint16]bool{
 	1044: true, // access to a database denied
 	1049: true, // no such database
 	1054: true, // no such column
@@ -23,13 +25,21 @@ var passing = map[uint16]bool{
 	1143: true, // command denied on a column
 	1146: true, // no such table
 	1176: true, // no such key
-	1203: true, // too many connections of a user
-	1226: true, // a user's limit
 	1227: true, // a right is missing
 	1305: true, // no such procedure
+	1356: true, // a view of what is missing
 	1370: true, // command denied on a procedure
-	1461: true, // too many prepared statements
+	1449: true, // no such user, as whom a view or a trigger works
+	1471: true, // a view that takes no rows
 	1630: true, // no such function
+}
+
+// limits are errors of the same SQLSTATE classes that go away when somebody raises a limit
+// or there is less to do. They concern all who use the client.
+var limits = map[uint16]bool{
+	1203: true, // too many connections of a user
+	1226: true, // a user's limit
+	1461: true, // too many prepared statements
 }
 
 // failing are errors about data and statements of a general SQLSTATE.
@@ -49,7 +59,7 @@ var failing = map[uint16]bool{
 
 // final reports whether trying again would fail again.
 func final(number uint16, state string) bool {
-	if passing[number] || failing[number] {
+	if missing[number] || limits[number] || failing[number] {
 		return failing[number]
 	}
 	switch state[:min(2, len(state))] {
@@ -66,6 +76,9 @@ func final(number uint16, state string) bool {
 
 // permanent reports whether an error is final.
 func permanent(err error) bool {
+	if errors.As(err, new(*connectError)) {
+		return false
+	}
 	var e *driver.MySQLError
 	if errors.As(err, &e) {
 		return final(e.Number, string(e.SQLState[:])) || tooLarge(err)
@@ -80,16 +93,16 @@ func tooLarge(err error) bool {
 	return errors.As(err, &e) && e.Number == 1105 && strings.Contains(e.Message, "max_allowed_packet")
 }
 
-// numberOf returns the number of an error of the server's, 0 if it is none.
+// numberOf returns the number of the server's error about a statement, 0 if it is none.
 func numberOf(err error) uint16 {
 	var e *driver.MySQLError
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && !errors.As(err, new(*connectError)) {
 		return e.Number
 	}
 	return 0
 }
 
-// judge makes an error of the database fit to be reported: permanent, if it is, and short.
+// judge makes an error of the database fit to be reported: marked as what it is, and short.
 func judge(err error) error {
 	if err == nil {
 		return nil
@@ -107,10 +120,35 @@ func unreachable(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &e):
-		return &serverError{e}
+	case !errors.As(err, &e) || errors.As(err, new(*connectError)):
+		return fmt.Errorf("mysql: %w", err)
+	case missing[e.Number]:
+		return actions.SinkWorks(&serverError{e})
 	}
-	return fmt.Errorf("mysql: %w", err)
+	return &serverError{e}
+}
+
+// A connectError says that there is no connection. Whatever the server said, it concerns
+// all who use the client.
+type connectError struct{ err error }
+
+// Error has one line.
+func (e *connectError) Error() string {
+	return "cannot connect: " + clip(strings.Join(strings.Fields(e.err.Error()), " "))
+}
+
+func (e *connectError) Unwrap() error { return e.err }
+
+// A connector marks errors of connecting.
+type connector struct{ sqldriver.Connector }
+
+// Connect is that of the driver.
+func (c connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, &connectError{err}
+	}
+	return conn, nil
 }
 
 // A serverError is an error of the server's, whose text may repeat what a device sent.

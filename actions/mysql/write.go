@@ -73,7 +73,7 @@ func (w *writing) write(ctx context.Context) error {
 	if tooLarge(err) {
 		err = w.without(err)
 	}
-	if passing[numberOf(err)] {
+	if missing[numberOf(err)] {
 		w.plan.types.Store(nil) // a migration may be under way
 	}
 	return err
@@ -241,7 +241,7 @@ func (w *writing) without(err error) error {
 	for _, b := range w.plan.blocks {
 		w.client.forget(b.sql)
 	}
-	return fmt.Errorf("mysql: an event of the batch is too large, the others are written without it: %s", clip(err.Error()))
+	return actions.SinkWorks(fmt.Errorf("mysql: an event of the batch is too large, the others are written without it: %s", clip(err.Error())))
 }
 
 func flat(rows []row) []any {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -11,18 +12,22 @@ import (
 	"github.com/thinghub/thinghub/actions"
 )
 
-// passing are conditions of the classes that are about data and statements that may go
-// away without another event or another rule: somebody changes the schema, or grants a
-// right.
-var passing = map[string]bool{
+// missing are conditions that say that what a rule names is not there or not allowed. They
+// may go away without another event or another rule, because somebody changes the schema
+// or grants a right; until then the server works for others.
+var missing = map[string]bool{
 	"42P01": true, // undefined_table
 	"42703": true, // undefined_column
 	"42704": true, // undefined_object
 	"42883": true, // undefined_function
 	"42501": true, // insufficient_privilege
 	"42P10": true, // invalid_column_reference: ON CONFLICT without a unique index
-	"42P05": true, // duplicate_prepared_statement: a pooler's
+	"3F000": true, // invalid_schema_name
+	"55000": true, // object_not_in_prerequisite_state: a view that takes no rows
 }
+
+// duplicate is duplicate_prepared_statement: a pooler's.
+const duplicate = "42P05"
 
 // stale are what a statement that was prepared before the schema changed may fail with.
 var stale = map[string]bool{
@@ -43,7 +48,7 @@ func codeOf(err error) string {
 
 // final reports whether trying again would fail again.
 func final(code string) bool {
-	if passing[code] {
+	if missing[code] || code == duplicate {
 		return false
 	}
 	switch code[:min(2, len(code))] {
@@ -63,20 +68,57 @@ func final(code string) bool {
 	return false
 }
 
-// judge makes an error of the database fit to be reported: permanent, if it is, and short.
+// judge makes an error of the database fit to be reported: marked as what it is, and short.
 func judge(err error) error {
 	if err == nil {
 		return nil
 	}
 	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return fmt.Errorf("postgres: %w", err)
+	if !errors.As(err, &e) || errors.As(err, new(*pgconn.ConnectError)) {
+		return unreachable(err)
 	}
-	if err = error(&serverError{e}); final(e.Code) {
+	switch err = error(&serverError{e}); {
+	case final(e.Code):
 		return actions.Permanent(err)
+	case missing[e.Code]:
+		return actions.SinkWorks(err)
 	}
 	return err
 }
+
+// unreachable makes an error of connecting fit to be reported. Whatever it is, it is not
+// the fault of an event or a rule.
+func unreachable(err error) error {
+	if !errors.As(err, new(*pgconn.ConnectError)) {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	var lines []string // one for each address, and for each way to connect to it
+	seen := map[string]bool{}
+	for line := range strings.Lines(err.Error()) {
+		line = strings.Join(strings.Fields(line), " ")
+		if key := localPort.ReplaceAllString(line, "->"); line != "" && !seen[key] {
+			seen[key] = true
+			lines = append(lines, line)
+		}
+	}
+	text := "postgres: " + lines[0]
+	if len(lines) > 1 {
+		text += " " + strings.Join(lines[1:], "; ")
+	}
+	return &connectError{text, err}
+}
+
+// localPort is what tells otherwise equal errors of connections apart.
+var localPort = regexp.MustCompile(`:[0-9]+->`)
+
+// A connectError has the text of an error in one line.
+type connectError struct {
+	text string
+	err  error
+}
+
+func (e *connectError) Error() string { return e.text }
+func (e *connectError) Unwrap() error { return e.err }
 
 // A serverError is an error of the server's, whose text may repeat what a device sent.
 type serverError struct{ err *pgconn.PgError }

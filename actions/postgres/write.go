@@ -63,7 +63,7 @@ func (w *writing) read(i int, ev actions.Event, err error) {
 func (w *writing) write(ctx context.Context) error {
 	pooled, err := w.client.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("postgres: %w", err) // what it may be, it is not the events' fault
+		return unreachable(err)
 	}
 	defer pooled.Release() // a connection in a transaction does not go back to the pool
 	w.conn, w.types = pooled.Conn().PgConn(), pooled.Conn().TypeMap()
@@ -104,7 +104,7 @@ func (w *writing) prepare(ctx context.Context) error {
 	s, err := w.conn.Prepare(ctx, name, w.plan.sql, nil)
 	if err != nil {
 		var e *pgconn.PrepareError
-		if name != "" && errors.As(err, &e) && (e.ParseComplete || codeOf(err) == "42P05") {
+		if name != "" && errors.As(err, &e) && (e.ParseComplete || codeOf(err) == duplicate) {
 			_ = w.conn.Close(ctx) // it has a statement of that name, which nobody knows
 		}
 		return err
@@ -248,7 +248,7 @@ func (w *writing) sift(ctx context.Context, bad int, err error) error {
 		case !final(codeOf(err)):
 			return err
 		case place < 0 || place > len(b.more) || place == len(b.more) && deferred:
-			return fmt.Errorf("it cannot be told which event is to blame: %s", clip(err.Error()))
+			return actions.SinkWorks(fmt.Errorf("it cannot be told which event is to blame: %s", clip(err.Error())))
 		case place == len(b.more):
 			// A constraint that is checked at the end: now it is checked with each row.
 			deferred = true
