@@ -28,7 +28,9 @@ type Config struct {
 	// DSN is a URL, postgres://user:password@host:5432/database?sslmode=verify-full, or
 	// key=value pairs, as libpq and pgx have them: also pool_max_conns, and
 	// default_query_exec_mode=exec for poolers that know no prepared statements.
-	// What it does not say is taken from the environment, such as PGHOST.
+	// What it does not say is taken from the environment, such as PGHOST, PGUSER and
+	// PGPASSWORD, and then from the defaults of libpq. So an empty one is not an error: all
+	// is taken from there.
 	DSN string
 	// MaxConns is how many connections there are at most. Default: pool_max_conns of DSN,
 	// or the number of processors, at least 4. A lane of a rule uses one while it writes.
@@ -125,20 +127,29 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 
 // choose finds the client of a name, or the only one if none is named.
 func choose(clients []*Client, name string, named bool) (*Client, error) {
-	if !named && len(clients) == 1 {
-		return clients[0], nil
-	}
-	wrong := &actions.FieldError{Field: "sink", Want: "a hub with a PostgreSQL client"}
+	var found []*Client
 	names := make([]string, 0, len(clients))
 	for _, c := range clients {
-		if named && c.sink.Name() == name {
-			return c, nil
+		if !named || c.sink.Name() == name {
+			found = append(found, c)
 		}
 		names = append(names, strconv.Quote(c.sink.Name()))
 	}
-	if len(names) > 0 {
-		slices.Sort(names)
-		wrong.Want = "one of " + strings.Join(names, ", ")
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	slices.Sort(names)
+	for i := 1; i < len(names); i++ {
+		if names[i] == names[i-1] {
+			return nil, fmt.Errorf("two clients are called %s, expected names of their own (Config.Sink.Name)", names[i])
+		}
+	}
+	wrong := &actions.FieldError{Field: "sink", Want: "one of " + strings.Join(names, ", ")}
+	switch len(names) {
+	case 0:
+		wrong.Want = "a hub with a PostgreSQL client"
+	case 1:
+		wrong.Want = names[0]
 	}
 	if named {
 		wrong.Value = strconv.Quote(clip(name))

@@ -64,6 +64,14 @@ func TestJSON(t *testing.T) {
 		`{"sink":"main","table":"t","batchSize":0}`:                           `postgres: batchSize is 0, expected a whole number from 1 to 10000`,
 		`{"sink":"main","table":"t","dsn":"x"}`:                               `postgres: dsn is not known, expected batchSize, columns, key, members, mode, onConflict, sink, statement or table`,
 		`{"sink":"main","table":"t","columns":{"a":"${x}","b":"${y}","":""}}`: `postgres: columns. is empty, expected a text such as ${temp} or $payload`,
+		`{"sink":"main","table":"t_${topic(2)}"}`:                             `postgres: table is "t_${topic(2)}", expected a name without templates: they stand for values, not for names`,
+		`{"sink":"main","table":"${a.b.c.d.e}"}`:                              `postgres: table is "${a.b.c.d.e}", expected a name without templates: they stand for values, not for names`,
+		`{"sink":"main","table":"t","columns":{"c_${x}":"1"}}`:                `postgres: columns is "c_${x}", expected a name without templates: they stand for values, not for names`,
+		`{"sink":"main","table":"t","members":["${x}"]}`:                      `postgres: members[0] is "${x}", expected a name without templates: they stand for values, not for names`,
+		`{"sink":"main","table":"t","onConflict":"nothing","key":["${x}"]}`:   `postgres: key[0] is "${x}", expected a name without templates: they stand for values, not for names`,
+		`{"sink":"main","table":"t","columns":{"a":"$temp"}}`:                 `postgres: columns.a is "$temp", expected $payload, $payload.member or a text with templates such as ${temp}`,
+		`{"sink":"main","table":"t","columns":{"a":"$payload.b.c"}}`:          `postgres: columns.a is "$payload.b.c", expected the name of a member; what is nested in one is ${a.b}, a template, which sees the original message`,
+		`{"sink":"main","statement":"INSERT INTO t VALUES ($payload.b.c)"}`:   `postgres: statement: line 1, column 33: $payload.b is followed by "." at once, expected the name of a member; what is nested in one is ${a.b}, a template, which sees the original message`,
 	} {
 		_, err := actions.Decode([]byte(`{"postgres":`+text+`}`), two)
 		require.EqualError(t, err, want, text)
@@ -72,4 +80,30 @@ func TestJSON(t *testing.T) {
 	require.EqualError(t, err, `postgres: sink is missing, expected a hub with a PostgreSQL client`)
 	require.EqualError(t, main.Action(postgres.Action{Table: "t", BatchSize: -1}).Check(), "batchSize is -1, expected a whole number from 1 to 10000")
 	require.EqualError(t, main.Action(postgres.Action{Table: "t", Mode: "x"}).Check(), `mode is "x", expected insert or copy`)
+}
+
+// Whoever is not found is named as far as that helps.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	client := func(name string) *postgres.Client {
+		return open(t, postgres.Config{Sink: actions.SinkConfig{Name: name}, DSN: "host=main"})
+	}
+	main, some, other := client("main"), client(""), client("")
+	for _, c := range []struct {
+		clients []*postgres.Client
+		sink    string // with a comma behind it
+		want    string
+	}{
+		{[]*postgres.Client{main}, `"sink":"third",`, `postgres: sink is "third", expected "main"`},
+		{[]*postgres.Client{main, some}, `"sink":"third",`, `postgres: sink is "third", expected one of "default", "main"`},
+		{[]*postgres.Client{some, other}, ``, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
+		{[]*postgres.Client{some, main, other}, `"sink":"default",`, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
+		{[]*postgres.Client{some, main, other}, `"sink":"third",`, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
+	} {
+		_, err := actions.Decode([]byte(`{"postgres":{`+c.sink+`"table":"t"}}`), postgres.Kinds(c.clients...))
+		require.EqualError(t, err, c.want)
+	}
+	a, err := actions.Decode([]byte(`{"postgres":{"sink":"main","table":"t"}}`), postgres.Kinds(some, main, other))
+	require.NoError(t, err)
+	require.Same(t, main.Sink(), a.(actions.Sinked).Sink())
 }
