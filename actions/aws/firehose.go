@@ -39,8 +39,6 @@ const (
 	maxDelivery     = 64
 )
 
-var separators = []string{"\n", "\t", "\r\n", ","}
-
 // Firehose returns the action for a delivery stream.
 func (s *Services) Firehose(p Firehose) actions.Action {
 	return &firehoseAction{Firehose: p, at: s.at("firehose", p.DeliveryStreamName, p.RoleARN), taken: map[string][]bool{}}
@@ -49,7 +47,7 @@ func (s *Services) Firehose(p Firehose) actions.Action {
 func readFirehose(p params) actions.Action {
 	return p.services.Firehose(Firehose{
 		RoleARN: p.role(), DeliveryStreamName: p.Need("deliveryStreamName"),
-		Separator: p.Enum("separator", separators...), BatchMode: p.Bool("batchMode"),
+		Separator: p.Text("separator"), BatchMode: p.Bool("batchMode"),
 	})
 }
 

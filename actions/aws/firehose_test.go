@@ -195,7 +195,7 @@ func TestFirehoseRefused(t *testing.T) {
 		`{"firehose":{"deliveryStreamName":"s"}}`:                             "roleArn is missing",
 		`{"firehose":{` + role + `"batchMode":true}}`:                         "deliveryStreamName is missing",
 		`{"firehose":{` + role + `"deliveryStreamName":"a b"}}`:               `deliveryStreamName is "a b"`,
-		`{"firehose":{` + role + `"deliveryStreamName":"s","separator":";"}}`: "separator",
+		`{"firehose":{` + role + `"deliveryStreamName":"s","separator":";"}}`: `separator is ";", expected "\n", "\t", "\r\n" or ","`,
 		`{"firehose":{` + role + `"deliveryStreamName":"s","batch":true}}`:    "batch is not known",
 	} {
 		requireRefused(t, s, text, expected)
