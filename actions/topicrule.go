@@ -11,7 +11,7 @@ const MaxTopicRuleActions = 10
 // A TopicRule is what a TopicRulePayload says: a rule as AWS writes it, with actions that
 // can be called.
 type TopicRule struct {
-	// SQL is the statement, which is not checked here.
+	// SQL is the statement. It is not checked here, nor are templates in the actions.
 	SQL         string
 	Description string
 	// Version is the version of SQL: "2015-10-08", "2016-03-23" or "beta". It is empty if

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,11 @@ var (
 	ruleRetries       = desc("rule_action_retries_total", "Times that a rule's action was tried again.", "rule", "action", "kind")
 	ruleSeconds       = desc("rule_action_seconds_total", "Time that a rule's action took.", "rule", "action", "kind")
 	decisions         = desc("auth_events_total", "Logins, operations of the control plane, and refusals of any kind.", "service", "operation", "outcome")
+	sinkDown          = desc("sink_down", "Whether calls of a sink fail, so that events wait: 1 or 0.", "kind", "sink")
+	sinkWaiting       = desc("sink_waiting", "Callers that wait for a sink to work again.", "kind", "sink")
+	sinkCalls         = desc("sink_calls_total", "Calls of a sink.", "kind", "sink")
+	sinkFailures      = desc("sink_failures_total", "Calls of a sink that failed for another reason than their events.", "kind", "sink")
+	sinkEvents        = desc("sink_events_total", "Events that a sink has taken.", "kind", "sink")
 	ruleNotFound      = desc("rule_not_found_total", "Messages of Basic Ingest that named no rule.")
 )
 
@@ -63,6 +69,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		connectionsOpened, connectsAccepted, takeOvers, bytesReceived, bytesSent, packetsReceived,
 		received, delivered, acknowledged, dropped, refusedConnects, refusedPublishes, refusedSubscribes, disconnects,
 		ruleMatched, rulePassed, ruleFailed, ruleDropped, ruleQueued, ruleActions, ruleRetries, ruleSeconds, ruleNotFound, decisions,
+		sinkDown, sinkWaiting, sinkCalls, sinkFailures, sinkEvents,
 	} {
 		ch <- d
 	}
@@ -122,6 +129,23 @@ func (c collector) collectRules(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	counter(ruleNotFound, m.RuleNotFound)
+	seen := map[string]int{}
+	for _, s := range m.Sinks {
+		// Nobody keeps a host from giving two sinks one name, and series must differ.
+		id := s.Kind + " " + s.Name
+		if seen[id]++; seen[id] > 1 {
+			s.Name = fmt.Sprintf("%s %d", s.Name, seen[id])
+		}
+		down := 0.0
+		if s.Down {
+			down = 1
+		}
+		ch <- prometheus.MustNewConstMetric(sinkDown, prometheus.GaugeValue, down, s.Kind, s.Name)
+		ch <- prometheus.MustNewConstMetric(sinkWaiting, prometheus.GaugeValue, float64(s.Waiting), s.Kind, s.Name)
+		counter(sinkCalls, s.Calls, s.Kind, s.Name)
+		counter(sinkFailures, s.Failures, s.Kind, s.Name)
+		counter(sinkEvents, s.Events, s.Kind, s.Name)
+	}
 	for name, r := range m.Rules {
 		counter(ruleMatched, r.Matched, name)
 		counter(rulePassed, r.Passed, name)
