@@ -69,10 +69,11 @@ func (e *FieldError) Error() string {
 	return e.Field + " is " + e.Value + ", expected " + e.Want
 }
 
-// wrong makes the error of a field with a text. An empty text counts as absent.
-func wrong(field, value, want string) error {
+// WrongField returns the [FieldError] of a field with a text, which may come from a device:
+// it is [Shown]. An empty text counts as absent.
+func WrongField(field, value, want string) error {
 	if value != "" {
-		value = shown(value)
+		value = Shown(value)
 	}
 	return &FieldError{Field: field, Value: value, Want: want}
 }
@@ -80,7 +81,8 @@ func wrong(field, value, want string) error {
 // maxShown bounds what an error repeats of text that may come from a device.
 const maxShown = 80
 
-func shown(s string) string {
+// Shown returns a text in quotes as errors have it: 80 bytes of it at most.
+func Shown(s string) string {
 	if len(s) <= maxShown {
 		return strconv.Quote(s)
 	}

@@ -66,7 +66,7 @@ func (a File) Params() []Param { return []Param{{Name: "path", Text: a.Path}} }
 // Check reports what can be seen to be wrong before a message comes.
 func (a File) Check() error {
 	if a.Path == "" {
-		return wrong("path", "", "a path below the folder for files")
+		return WrongField("path", "", "a path below the folder for files")
 	}
 	for _, n := range [...]struct {
 		name      string
@@ -79,7 +79,7 @@ func (a File) Check() error {
 	switch a.Sync {
 	case "", "none", "rotate", "always":
 	default:
-		return wrong("sync", a.Sync, "none, rotate or always")
+		return WrongField("sync", a.Sync, "none, rotate or always")
 	}
 	if _, all := static(a.Path); all {
 		return checkPath(a.Path)
@@ -91,16 +91,16 @@ func (a File) Check() error {
 func checkPath(p string) error {
 	want := "a path below the folder for files, with slashes and without empty levels, . and .."
 	if len(p) > maxPath || !utf8.ValidString(p) || path.IsAbs(p) || path.Clean(p) != p {
-		return wrong("path", p, want)
+		return WrongField("path", p, want)
 	}
 	for level := range strings.SplitSeq(p, "/") {
 		if level == "" || level == "." || level == ".." || len(level) > maxPathLevel || strings.ContainsFunc(level, func(r rune) bool {
 			return r < ' ' || r == 0x7f || strings.ContainsRune(`\:*?"<>|`, r)
 		}) {
-			return wrong("path", p, want)
+			return WrongField("path", p, want)
 		}
 		if isRotated(level) {
-			return wrong("path", p, "a path without levels that end as .~1~ does, as those of rotated files")
+			return WrongField("path", p, "a path without levels that end as .~1~ does, as those of rotated files")
 		}
 	}
 	return nil

@@ -120,12 +120,12 @@ func (a HTTP) Check() error {
 	}
 	fixed, all := static(a.URL)
 	if !all && a.ConfirmationURL == "" {
-		return wrong("confirmationUrl", "", "the part of url without templates that was confirmed")
+		return WrongField("confirmationUrl", "", "the part of url without templates that was confirmed")
 	}
 	prefix, _ := static(a.confirmation())
 	n := min(len(prefix), len(fixed))
 	if host != confirmed || fixed[:n] != prefix[:n] || all && len(prefix) > len(fixed) {
-		return wrong("url", a.URL, "a URL that begins with confirmationUrl")
+		return WrongField("url", a.URL, "a URL that begins with confirmationUrl")
 	}
 	if len(a.Headers) > maxHeaders {
 		return &FieldError{Field: "headers", Value: fmt.Sprintf("an array of %d", len(a.Headers)), Want: "0 to 100 items"}
@@ -136,7 +136,7 @@ func (a HTTP) Check() error {
 		}
 	}
 	if a.Auth != nil && (a.Auth.SigV4 == nil || a.Auth.SigV4.SigningRegion == "" || a.Auth.SigV4.ServiceName == "") {
-		return wrong("auth.sigv4", "", "signingRegion, serviceName and roleArn")
+		return WrongField("auth.sigv4", "", "signingRegion, serviceName and roleArn")
 	}
 	return a.BatchConfig.check()
 }
@@ -164,27 +164,27 @@ func (c *BatchConfig) check() error {
 // fixed part.
 func fixedHost(field, text string) (string, error) {
 	if len(text) > maxURL {
-		return "", wrong(field, text, "at most 2000 bytes")
+		return "", WrongField(field, text, "at most 2000 bytes")
 	}
 	fixed, all := static(text)
 	scheme, rest, ok := strings.Cut(fixed, "://")
 	if !ok || scheme != "https" && scheme != "http" {
-		return "", wrong(field, text, "a URL that begins with https://")
+		return "", WrongField(field, text, "a URL that begins with https://")
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
 		if !all {
-			return "", wrong(field, text, "a URL whose host is followed by / before a template begins, so that no message chooses the host")
+			return "", WrongField(field, text, "a URL whose host is followed by / before a template begins, so that no message chooses the host")
 		}
 		end = len(rest)
 	}
 	host := scheme + "://" + rest[:end]
 	if u, err := url.Parse(host); err != nil || u.Hostname() == "" || u.User != nil {
-		return "", wrong(field, text, "a URL with a host and without a user")
+		return "", WrongField(field, text, "a URL with a host and without a user")
 	}
 	if all {
 		if _, err := url.Parse(text); err != nil || strings.Contains(text, "#") {
-			return "", wrong(field, text, "a valid URL without a fragment")
+			return "", WrongField(field, text, "a valid URL without a fragment")
 		}
 	}
 	return host, nil
@@ -197,13 +197,13 @@ func checkHeader(field string, h HTTPHeader) error {
 	key := field + ".key"
 	switch {
 	case h.Key == "" || len(h.Key) > maxKey:
-		return wrong(key, h.Key, "1 to 256 bytes")
+		return WrongField(key, h.Key, "1 to 256 bytes")
 	case strings.ContainsFunc(h.Key, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	}):
-		return wrong(key, h.Key, "the name of a header")
+		return WrongField(key, h.Key, "the name of a header")
 	case slices.Contains(ours, http.CanonicalHeaderKey(h.Key)):
-		return wrong(key, h.Key, "a header that is not HTTP's own")
+		return WrongField(key, h.Key, "a header that is not HTTP's own")
 	}
 	if v, all := static(h.Value); all {
 		return checkValue(field+".value", v)
@@ -213,7 +213,7 @@ func checkHeader(field string, h HTTPHeader) error {
 
 func checkValue(field, v string) error {
 	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return wrong(field, v, "a text without control characters")
+		return WrongField(field, v, "a text without control characters")
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (a HTTP) On(h Host) (Action, error) {
 	case h.Web == nil || h.Web.Client == nil:
 		return nil, fmt.Errorf("http: %w: a way to web services", ErrNoHost)
 	case !h.Web.Plain && !strings.HasPrefix(a.URL, "https://"):
-		return nil, wrong("url", a.URL, "a URL that begins with https://")
+		return nil, WrongField("url", a.URL, "a URL that begins with https://")
 	case a.Auth != nil && h.Web.Signer == nil:
 		return nil, fmt.Errorf("auth.sigv4: %w: a signer", ErrNoHost)
 	}
@@ -354,15 +354,15 @@ func (w *webhook) checkURL(text, confirmation string) error {
 	u, err := url.Parse(text)
 	switch {
 	case len(text) > maxURL:
-		return wrong("url", text, "at most 2000 bytes")
+		return WrongField("url", text, "at most 2000 bytes")
 	case err != nil:
 		return fmt.Errorf("url: %w", withoutURL(err))
 	case u.Scheme+"://"+u.Host != w.host || u.User != nil || strings.Contains(text, "#"):
-		return wrong("url", text, "a URL of "+w.host)
+		return WrongField("url", text, "a URL of "+w.host)
 	case !w.dots && hasDots(u.Path):
-		return wrong("url", text, "a path without . and ..")
+		return WrongField("url", text, "a path without . and ..")
 	case !strings.HasPrefix(text, confirmation):
-		return wrong("url", text, "a URL that begins with "+confirmation)
+		return WrongField("url", text, "a URL that begins with "+confirmation)
 	}
 	return nil
 }

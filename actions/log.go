@@ -42,7 +42,7 @@ func (a Log) Params() []Param {
 // Check reports an unknown level.
 func (a Log) Check() error {
 	if _, ok := levels[a.Level]; !ok {
-		return wrong("level", a.Level, "debug, info, warn or error")
+		return WrongField("level", a.Level, "debug, info, warn or error")
 	}
 	return nil
 }

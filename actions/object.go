@@ -96,7 +96,7 @@ func (o *Object) fail(field, value, want string) {
 }
 
 // Refuse makes the object wrong: the value of a member is not what is wanted.
-func (o *Object) Refuse(name, value, want string) { o.fail(o.path+name, shown(value), want) }
+func (o *Object) Refuse(name, value, want string) { o.fail(o.path+name, Shown(value), want) }
 
 // Has reports whether there is a member that is not null.
 func (o *Object) Has(name string) bool {
@@ -212,6 +212,21 @@ func (o *Object) Items(name string, low, high int) ([]json.RawMessage, bool) {
 	return items, true
 }
 
+// List returns a member that is an array of low to high texts, nil if there is none.
+func (o *Object) List(name string, low, high int) []string {
+	items, _ := o.Items(name, low, high)
+	var list []string
+	for i, item := range items {
+		var s string
+		if item[0] != '"' || json.Unmarshal(item, &s) != nil {
+			o.fail(fmt.Sprintf("%s%s[%d]", o.path, name, i), describe(item), "a text")
+			return nil
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
 // Each calls read for each of the Items, which must be objects, and reports whether there
 // is such a member.
 func (o *Object) Each(name string, low, high int, read func(item *Object)) bool {
@@ -271,7 +286,7 @@ func (o *Object) Done() error {
 }
 
 func clip(s string) string {
-	q := shown(s)
+	q := Shown(s)
 	if q[1:len(q)-1] == s {
 		return s
 	}

@@ -101,7 +101,7 @@ func (h *MQTTHeaders) texts() [5]namedText {
 // Check reports what can be seen to be wrong before a message comes.
 func (r Republish) Check() error {
 	if r.Topic == "" {
-		return wrong("topic", "", "a topic")
+		return WrongField("topic", "", "a topic")
 	}
 	if r.QoS > 1 {
 		return &FieldError{Field: "qos", Value: strconv.Itoa(int(r.QoS)), Want: "0 or 1"}
@@ -122,7 +122,7 @@ func (r Republish) Check() error {
 	texts := make([]string, 0, 8)
 	for _, p := range r.Params() {
 		if len(p.Text) > maxHeaderText && p.Name != "topic" {
-			return wrong(p.Name, p.Text, "at most 1024 bytes")
+			return WrongField(p.Name, p.Text, "at most 1024 bytes")
 		}
 		if _, all := static(p.Text); all {
 			texts = append(texts, p.Text)
@@ -133,7 +133,7 @@ func (r Republish) Check() error {
 	if len(r.Headers.UserProperties) > 0 {
 		for i, p := range r.Headers.UserProperties {
 			if p.Key == "" {
-				return wrong(fmt.Sprintf("headers.userProperties[%d].key", i), "", "a text")
+				return WrongField(fmt.Sprintf("headers.userProperties[%d].key", i), "", "a text")
 			}
 		}
 	}
@@ -148,9 +148,9 @@ func checkTopic(name string, reserved bool) error {
 	switch {
 	case name[0] != '$':
 	case !reserved:
-		return wrong("topic", name, `a topic that does not begin with "$", unless the action's text begins with "$$"`)
+		return WrongField("topic", name, `a topic that does not begin with "$", unless the action's text begins with "$$"`)
 	case isJobTopic(name):
-		return wrong("topic", name, "a topic other than those of jobs")
+		return WrongField("topic", name, "a topic other than those of jobs")
 	}
 	return nil
 }
@@ -173,9 +173,9 @@ func (r Republish) headers(texts []string, p *Publication) error {
 	for i, t := range texts[1:] {
 		switch {
 		case len(t) > maxHeaderText:
-			return wrong(r.Params()[i+1].Name, t, "at most 1024 bytes")
+			return WrongField(r.Params()[i+1].Name, t, "at most 1024 bytes")
 		case !utf8.ValidString(t) || strings.IndexByte(t, 0) >= 0:
-			return wrong(r.Params()[i+1].Name, t, "UTF-8 without U+0000")
+			return WrongField(r.Params()[i+1].Name, t, "UTF-8 without U+0000")
 		}
 	}
 	format, contentType, response, correlation, expiry := texts[1], texts[2], texts[3], texts[4], texts[5]
@@ -186,26 +186,26 @@ func (r Republish) headers(texts []string, p *Publication) error {
 	case "UTF8_DATA":
 		p.PayloadFormat = FormatUTF8
 	default:
-		return wrong("headers.payloadFormatIndicator", format, "UNSPECIFIED_BYTES or UTF8_DATA")
+		return WrongField("headers.payloadFormatIndicator", format, "UNSPECIFIED_BYTES or UTF8_DATA")
 	}
 	p.ContentType = contentType
 	if response != "" {
 		if err := topic.CheckName(response); err != nil {
-			return wrong("headers.responseTopic", response, "a topic without wildcards")
+			return WrongField("headers.responseTopic", response, "a topic without wildcards")
 		}
 		p.ResponseTopic = response
 	}
 	if correlation != "" {
 		data, err := base64.StdEncoding.DecodeString(correlation)
 		if err != nil {
-			return wrong("headers.correlationData", correlation, "base64")
+			return WrongField("headers.correlationData", correlation, "base64")
 		}
 		p.CorrelationData = data
 	}
 	if expiry != "" {
 		seconds, err := strconv.ParseUint(expiry, 10, 32)
 		if err != nil || seconds == 0 {
-			return wrong("headers.messageExpiry", expiry, "a number of seconds from 1 to 4294967295")
+			return WrongField("headers.messageExpiry", expiry, "a number of seconds from 1 to 4294967295")
 		}
 		p.Expiry = time.Duration(seconds) * time.Second
 	}

@@ -44,9 +44,9 @@ func (a Shadow) Params() []Param {
 func (a Shadow) Check() error {
 	switch {
 	case a.Thing == "":
-		return wrong("thing", "", "the name of a thing")
+		return WrongField("thing", "", "the name of a thing")
 	case a.Side != "" && a.Side != "desired" && a.Side != "reported":
-		return wrong("side", a.Side, "desired or reported")
+		return WrongField("side", a.Side, "desired or reported")
 	}
 	return nil
 }

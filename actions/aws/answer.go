@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/thinghub/thinghub/actions"
 )
 
 // csvLine makes a line of the members of a JSON object with the given names.
@@ -50,7 +52,7 @@ func csvField(name string, v json.RawMessage) (s string, err error) {
 	case '"':
 		return s, json.Unmarshal(v, &s)
 	case '{', '[':
-		return "", wrong(name, string(v), "a number, a text, true or false")
+		return "", actions.WrongField(name, string(v), "a number, a text, true or false")
 	}
 	return string(v), nil
 }

@@ -117,12 +117,12 @@ func comesAgain(err error) bool { return err != nil && !errors.Is(err, actions.E
 // checkName checks the name of a stream or a table, unless it has templates.
 func checkName(field, name string, most int) error {
 	if name == "" {
-		return wrong(field, "", "a name")
+		return actions.WrongField(field, "", "a name")
 	}
 	if !templated(name) && (len(name) > most || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
 	})) {
-		return wrong(field, name, "a name of at most "+strconv.Itoa(most)+" letters, digits and _-.")
+		return actions.WrongField(field, name, "a name of at most "+strconv.Itoa(most)+" letters, digits and _-.")
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func checkMetric(field, text string) error {
 			return err
 		}
 		if text[0] == ':' || strings.HasPrefix(text, "AWS/") {
-			return wrong(field, text, `a namespace that does not begin with ":" or "AWS/"`)
+			return actions.WrongField(field, text, `a namespace that does not begin with ":" or "AWS/"`)
 		}
 	case "metricName":
 		return checkPrintable(field, text, longestName)
@@ -105,7 +105,7 @@ func checkMetric(field, text string) error {
 		return err
 	case "metricUnit":
 		if !slices.Contains(types.StandardUnit("").Values(), types.StandardUnit(text)) {
-			return wrong(field, text, "a unit such as Seconds, Bytes, Percent, Count/Second or None")
+			return actions.WrongField(field, text, "a unit such as Seconds, Bytes, Percent, Count/Second or None")
 		}
 	case "metricTimestamp":
 		if text != "" {
@@ -120,7 +120,7 @@ func checkMetric(field, text string) error {
 // blanks alone.
 func checkPrintable(field, text string, longest int) error {
 	if strings.TrimSpace(text) == "" || len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-		return wrong(field, text, "1 to "+strconv.Itoa(longest)+" ASCII characters")
+		return actions.WrongField(field, text, "1 to "+strconv.Itoa(longest)+" ASCII characters")
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func number(text string) (float64, bool) {
 func metricValue(text string) (float64, error) {
 	v, ok := number(text)
 	if !ok || math.Abs(v) > 0x1p360 {
-		return 0, wrong("metricValue", text, "a number from -2^360 to 2^360")
+		return 0, actions.WrongField("metricValue", text, "a number from -2^360 to 2^360")
 	}
 	return v, nil
 }
@@ -143,7 +143,7 @@ func metricValue(text string) (float64, error) {
 func epochSeconds(field, text string) (time.Time, error) {
 	v, ok := number(text)
 	if !ok || v < 0 || v > 1e11 {
-		return time.Time{}, wrong(field, text, "seconds since 1970")
+		return time.Time{}, actions.WrongField(field, text, "seconds since 1970")
 	}
 	whole, part := math.Modf(v)
 	return time.Unix(int64(whole), int64(part*1e9)), nil
@@ -268,15 +268,15 @@ func checkAlarm(field, text string) error {
 	switch field {
 	case "alarmName":
 		if n := utf8.RuneCountInString(text); n == 0 || n > longestName {
-			return wrong(field, text, "1 to 255 characters")
+			return actions.WrongField(field, text, "1 to 255 characters")
 		}
 	case "stateReason":
 		if n := utf8.RuneCountInString(text); n == 0 || n > longestReason {
-			return wrong(field, text, "1 to 1023 characters")
+			return actions.WrongField(field, text, "1 to 1023 characters")
 		}
 	case "stateValue":
 		if !slices.Contains(types.StateValue("").Values(), types.StateValue(text)) {
-			return wrong(field, text, "OK, ALARM or INSUFFICIENT_DATA")
+			return actions.WrongField(field, text, "OK, ALARM or INSUFFICIENT_DATA")
 		}
 	}
 	return nil

@@ -82,7 +82,7 @@ var logGroup = regexp.MustCompile(`^[.\-_/#A-Za-z0-9]{1,512}$`)
 
 func checkLogGroup(name string) error {
 	if !logGroup.MatchString(name) {
-		return wrong("logGroupName", name, "1 to 512 letters, digits and . - _ / #")
+		return actions.WrongField("logGroupName", name, "1 to 512 letters, digits and . - _ / #")
 	}
 	return nil
 }
@@ -170,13 +170,13 @@ func (a *logsAction) lines(ev actions.Event) ([]types.InputLogEvent, error) {
 	}
 	const want = `an array of {"timestamp": milliseconds, "message": text}`
 	if err := json.Unmarshal(ev.Payload, &items); err != nil {
-		return nil, wrong("the payload", string(ev.Payload), want)
+		return nil, actions.WrongField("the payload", string(ev.Payload), want)
 	}
 	made := make([]types.InputLogEvent, len(items))
 	for i, item := range items {
 		where := fmt.Sprintf("[%d]", i)
 		if item.Timestamp == nil || item.Message == nil || *item.Timestamp < 0 {
-			return nil, wrong("the payload", string(ev.Payload), want)
+			return nil, actions.WrongField("the payload", string(ev.Payload), want)
 		}
 		if err := checkLine(where+".message", *item.Message); err != nil {
 			return nil, err
@@ -188,7 +188,7 @@ func (a *logsAction) lines(ev actions.Event) ([]types.InputLogEvent, error) {
 
 func checkLine(what, text string) error {
 	if text == "" || len(text)+bytesPerLine > mostLogBytes {
-		return wrong(what, text, fmt.Sprintf("1 to %d bytes", mostLogBytes-bytesPerLine))
+		return actions.WrongField(what, text, fmt.Sprintf("1 to %d bytes", mostLogBytes-bytesPerLine))
 	}
 	return nil
 }

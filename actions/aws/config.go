@@ -162,7 +162,7 @@ func HostRole(c sdk.Config) func(arn string) (sdk.CredentialsProvider, error) {
 
 func checkRole(arn string) error {
 	if p := strings.SplitN(arn, ":", 6); len(p) != 6 || p[0] != "arn" || p[2] != "iam" || !strings.HasPrefix(p[5], "role/") || len(arn) > 2048 {
-		return wrong("roleArn", arn, "the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME")
+		return actions.WrongField("roleArn", arn, "the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME")
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (s *Services) credentials(role string) (sdk.CredentialsProvider, error) {
 	}
 	if p = s.cfg.Roles[role]; p == nil {
 		if s.cfg.Role == nil {
-			return nil, wrong("roleArn", role, "a role that the host has credentials for (aws.Config.Roles)")
+			return nil, actions.WrongField("roleArn", role, "a role that the host has credentials for (aws.Config.Roles)")
 		}
 		var err error
 		if p, err = s.cfg.Role(role); err != nil {
@@ -191,7 +191,7 @@ func (s *Services) credentials(role string) (sdk.CredentialsProvider, error) {
 		}
 	}
 	if p == nil {
-		return nil, wrong("roleArn", role, "a role that the host has credentials for (aws.Config.Role)")
+		return nil, actions.WrongField("roleArn", role, "a role that the host has credentials for (aws.Config.Role)")
 	}
 	if _, cached := p.(*sdk.CredentialsCache); !cached {
 		p = sdk.NewCredentialsCache(p)

@@ -130,18 +130,18 @@ func (a *dynamoAction) Check() error {
 		return err
 	}
 	if a.HashKeyField == "" {
-		return wrong("hashKeyField", "", "the name of the partition key")
+		return actions.WrongField("hashKeyField", "", "the name of the partition key")
 	}
 	if a.HashKeyValue == "" {
-		return wrong("hashKeyValue", "", "the value of the partition key")
+		return actions.WrongField("hashKeyValue", "", "the value of the partition key")
 	}
 	switch {
 	case a.RangeKeyField == "" && a.RangeKeyValue != "":
-		return wrong("rangeKeyField", "", "the name of the sort key, as there is rangeKeyValue")
+		return actions.WrongField("rangeKeyField", "", "the name of the sort key, as there is rangeKeyValue")
 	case a.RangeKeyField != "" && a.RangeKeyValue == "":
-		return wrong("rangeKeyValue", "", "the value of the sort key, as there is rangeKeyField")
+		return actions.WrongField("rangeKeyValue", "", "the value of the sort key, as there is rangeKeyField")
 	case a.RangeKeyField == "" && a.RangeKeyType != "":
-		return wrong("rangeKeyField", "", "the name of the sort key, as there is rangeKeyType")
+		return actions.WrongField("rangeKeyField", "", "the name of the sort key, as there is rangeKeyType")
 	}
 	var texts []string
 	for _, p := range a.Params() {
@@ -247,24 +247,24 @@ func readItem(params []string) (itemTexts, error) {
 	switch t.operation {
 	case opInsert, opUpdate, opDelete:
 	default:
-		return t, wrong("operation", t.operation, "INSERT, UPDATE or DELETE")
+		return t, actions.WrongField("operation", t.operation, "INSERT, UPDATE or DELETE")
 	}
 	if err := checkKey("hashKey", t.hashValue, t.hashType); err != nil {
 		return t, err
 	}
 	if t.rangeField == "" {
 		if t.rangeValue != "" {
-			return t, wrong("rangeKeyField", "", "the name of the sort key")
+			return t, actions.WrongField("rangeKeyField", "", "the name of the sort key")
 		}
 	} else if err := checkKey("rangeKey", t.rangeValue, t.rangeType); err != nil {
 		return t, err
 	}
 	switch t.payloadField {
 	case t.hashField, t.rangeField:
-		return t, wrong("payloadField", t.payloadField, "another column than that of a key")
+		return t, actions.WrongField("payloadField", t.payloadField, "another column than that of a key")
 	}
 	if t.hashField == t.rangeField {
-		return t, wrong("rangeKeyField", t.rangeField, "another column than that of the partition key")
+		return t, actions.WrongField("rangeKeyField", t.rangeField, "another column than that of the partition key")
 	}
 	return t, nil
 }
@@ -273,14 +273,14 @@ func checkKey(name, text, kind string) error {
 	switch kind {
 	case "", "STRING":
 		if text == "" {
-			return wrong(name+"Value", "", "a text")
+			return actions.WrongField(name+"Value", "", "a text")
 		}
 	case "NUMBER":
 		if _, ok := canonical(text); !ok {
-			return wrong(name+"Value", text, "a number")
+			return actions.WrongField(name+"Value", text, "a number")
 		}
 	default:
-		return wrong(name+"Type", kind, "STRING or NUMBER")
+		return actions.WrongField(name+"Type", kind, "STRING or NUMBER")
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -26,14 +25,6 @@ func clip(s string, n int) string {
 		n--
 	}
 	return s[:n] + "..."
-}
-
-// wrong makes the error of a field with a text. An empty text counts as absent.
-func wrong(field, value, want string) error {
-	if value != "" {
-		value = strconv.Quote(clip(value, 80))
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
 }
 
 // passing are the codes of errors that pass by themselves, besides those the SDK knows.

@@ -60,7 +60,7 @@ func readBus(p params) actions.Action {
 	a := EventBridge{
 		EventBusName: p.Text("eventBusName"), Source: p.Need("source"), DetailType: p.Need("detailType"), Time: p.Text("time"), RoleARN: p.role(),
 	}
-	a.Resources = readTexts(p.Object, "resources", mostResources)
+	a.Resources = p.Object.List("resources", 0, mostResources)
 	return p.services.EventBridge(a)
 }
 
@@ -116,11 +116,11 @@ func checkBus(field, text string) error {
 	switch field {
 	case "source":
 		if text == "" || len(text) > 256 || strings.HasPrefix(text, "aws.") {
-			return wrong(field, text, `1 to 256 bytes that do not begin with "aws."`)
+			return actions.WrongField(field, text, `1 to 256 bytes that do not begin with "aws."`)
 		}
 	case "detailType":
 		if text == "" || len(text) > longestDetailType {
-			return wrong(field, text, "1 to 128 bytes")
+			return actions.WrongField(field, text, "1 to 128 bytes")
 		}
 	case "time":
 		if text != "" {
@@ -129,11 +129,11 @@ func checkBus(field, text string) error {
 		}
 	case "eventBusName":
 		if len(text) > 1600 {
-			return wrong(field, text, "up to 1600 bytes")
+			return actions.WrongField(field, text, "up to 1600 bytes")
 		}
 	default: // resources
 		if len(text) > 2048 {
-			return wrong(field, text, "up to 2048 bytes")
+			return actions.WrongField(field, text, "up to 2048 bytes")
 		}
 	}
 	return nil
@@ -145,7 +145,7 @@ func eventTime(text string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, wrong("time", text, "milliseconds since 1970, or a time such as 2026-11-29T08:00:00Z")
+		return t, actions.WrongField("time", text, "milliseconds since 1970, or a time such as 2026-11-29T08:00:00Z")
 	}
 	return t, nil
 }
@@ -197,7 +197,7 @@ func (a *busAction) DoBatch(ctx context.Context, evs []actions.Event) []error {
 func entry(ev actions.Event) (e types.PutEventsRequestEntry, err error) {
 	detail := strings.TrimSpace(string(ev.Payload))
 	if !strings.HasPrefix(detail, "{") || !json.Valid(ev.Payload) {
-		return e, wrong("the payload", string(ev.Payload), "a JSON object")
+		return e, actions.WrongField("the payload", string(ev.Payload), "a JSON object")
 	}
 	for i, field := range [...]string{busName: "eventBusName", busSource: "source", busDetailType: "detailType", busTime: "time"} {
 		if err := checkBus(field, ev.Params[i]); err != nil {

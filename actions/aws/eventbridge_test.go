@@ -166,7 +166,7 @@ func TestEventBridgeRefused(t *testing.T) {
 		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d"}}`:                                  "source is missing",
 		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"aws.x"}}`:                 `source is "aws.x", expected 1 to 256 bytes that do not begin with "aws."`,
 		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"s","time":"now"}}`:        `time is "now"`,
-		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"s","resources":["a",1]}}`: `resources[1] is "1", expected a text`,
+		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"s","resources":["a",1]}}`: `resources[1] is 1, expected a text`,
 		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"s","resources":"a"}}`:     "resources",
 		`{"eventBridge":{"roleArn":"` + testRole + `","detailType":"d","source":"s","detail":"a"}}`:        "detail is not known",
 	} {

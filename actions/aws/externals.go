@@ -198,7 +198,7 @@ func keyValue(k sql.TableKey) (dynamo.AttributeValue, error) {
 	case isNumber(string(k.Value)):
 		return &dynamo.AttributeValueMemberN{Value: string(k.Value)}, nil
 	}
-	return nil, actions.Permanent(wrong("the key "+strconv.Quote(clip(k.Name, maxText)), string(k.Value), "a text or a number"))
+	return nil, actions.Permanent(actions.WrongField("the key "+strconv.Quote(clip(k.Name, maxText)), string(k.Value), "a text or a number"))
 }
 
 // appendItem appends an item as plain JSON: numbers with all their digits, bytes as base64,

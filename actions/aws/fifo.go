@@ -31,11 +31,11 @@ func (f fifo) params() []actions.Param {
 // check checks the templates for a queue or a topic.
 func (f fifo) check(resource string) error {
 	if f.id != "" && !maybeFIFO(resource) {
-		return wrong("messageDeduplicationId", f.id, "none: only a FIFO resource, whose name ends with .fifo, knows it")
+		return actions.WrongField("messageDeduplicationId", f.id, "none: only a FIFO resource, whose name ends with .fifo, knows it")
 	}
 	for _, p := range f.params() {
 		if p.Text != "" && !templated(p.Text) && !isID(p.Text) {
-			return wrong(p.Name, p.Text, "1 to 128 ASCII letters, digits and punctuation marks")
+			return actions.WrongField(p.Name, p.Text, "1 to 128 ASCII letters, digits and punctuation marks")
 		}
 	}
 	return nil
@@ -48,9 +48,9 @@ func (f fifo) ids(ev actions.Event) (group, id *string, err error) {
 	g, d := ev.Params[1], ev.Params[2]
 	switch {
 	case g != "" && !isID(g):
-		return nil, nil, actions.Permanent(wrong("messageGroupId", g, "1 to 128 ASCII letters, digits and punctuation marks"))
+		return nil, nil, actions.Permanent(actions.WrongField("messageGroupId", g, "1 to 128 ASCII letters, digits and punctuation marks"))
 	case d != "" && !isID(d):
-		return nil, nil, actions.Permanent(wrong("messageDeduplicationId", d, "1 to 128 ASCII letters, digits and punctuation marks"))
+		return nil, nil, actions.Permanent(actions.WrongField("messageDeduplicationId", d, "1 to 128 ASCII letters, digits and punctuation marks"))
 	case d != "" && !is:
 		return nil, nil, actions.Permanent(errors.New("messageDeduplicationId is only for FIFO resources, whose names end with .fifo"))
 	}

@@ -84,7 +84,7 @@ func (a *firehoseAction) Check() error {
 	switch a.Separator {
 	case "", "\n", "\t", "\r\n", ",":
 	default:
-		return wrong("separator", a.Separator, `"\n", "\t", "\r\n" or ","`)
+		return actions.WrongField("separator", a.Separator, `"\n", "\t", "\r\n" or ","`)
 	}
 	return a.check()
 }

@@ -86,5 +86,5 @@ func pick(services []*Services, name string) (*Services, error) {
 	if len(services) == 0 {
 		return nil, errors.New("aws: this hub has no services")
 	}
-	return nil, wrong("sink", name, fmt.Sprintf("one of %s", strings.Join(names, ", ")))
+	return nil, actions.WrongField("sink", name, fmt.Sprintf("one of %s", strings.Join(names, ", ")))
 }

@@ -73,7 +73,7 @@ func (a *kinesisAction) Check() error {
 		return err
 	}
 	if !templated(a.PartitionKey) && utf8.RuneCountInString(a.PartitionKey) > maxPartition {
-		return wrong("partitionKey", a.PartitionKey, "1 to 256 characters")
+		return actions.WrongField("partitionKey", a.PartitionKey, "1 to 256 characters")
 	}
 	return a.check()
 }
@@ -136,7 +136,7 @@ func (a *kinesisAction) record(ev actions.Event) (r types.PutRecordsRequestEntry
 	if a.PartitionKey != "" {
 		key = ev.Params[1]
 		if utf8.RuneCountInString(key) > maxPartition {
-			return r, actions.Permanent(wrong("partitionKey", key, "1 to 256 characters"))
+			return r, actions.Permanent(actions.WrongField("partitionKey", key, "1 to 256 characters"))
 		}
 	}
 	if n := len(key) + len(ev.Payload); n > kinesisRecord {

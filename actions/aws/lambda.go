@@ -71,7 +71,7 @@ var functionARN = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:lambda:([a-z]{2,}(?:-[a
 func functionRegion(arn string) (string, error) {
 	m := functionARN.FindStringSubmatch(arn)
 	if m == nil {
-		return "", wrong("functionArn", arn, "the ARN of a function, arn:aws:lambda:REGION:ACCOUNT:function:NAME")
+		return "", actions.WrongField("functionArn", arn, "the ARN of a function, arn:aws:lambda:REGION:ACCOUNT:function:NAME")
 	}
 	return m[1], nil
 }

@@ -3,6 +3,8 @@ package aws
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/thinghub/thinghub/actions"
 )
 
 // A member is one of a JSON object.
@@ -17,7 +19,7 @@ func objectMembers(data []byte) ([]member, error) {
 	const want = "a JSON object"
 	d := json.NewDecoder(bytes.NewReader(data))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') || !json.Valid(data) {
-		return nil, wrong("the payload", string(data), want)
+		return nil, actions.WrongField("the payload", string(data), want)
 	}
 	var (
 		members []member

@@ -74,14 +74,14 @@ func (a *s3Action) Params() []actions.Param {
 func (a *s3Action) Check() error {
 	switch {
 	case a.BucketName == "":
-		return wrong("bucketName", "", "the name of a bucket")
+		return actions.WrongField("bucketName", "", "the name of a bucket")
 	case !templated(a.BucketName):
 		if err := checkBucket(a.BucketName); err != nil {
 			return err
 		}
 	}
 	if a.Key == "" {
-		return wrong("key", "", "the key of an object")
+		return actions.WrongField("key", "", "the key of an object")
 	}
 	if !templated(a.Key) {
 		if err := a.checkKey(a.Key); err != nil {
@@ -89,7 +89,7 @@ func (a *s3Action) Check() error {
 		}
 	}
 	if a.CannedACL != "" && !slices.Contains(cannedACLs, a.CannedACL) {
-		return wrong("cannedAcl", a.CannedACL, strings.Join(cannedACLs, ", "))
+		return actions.WrongField("cannedAcl", a.CannedACL, strings.Join(cannedACLs, ", "))
 	}
 	return a.check()
 }
@@ -99,7 +99,7 @@ func checkBucket(name string) error {
 	if len(name) < 3 || len(name) > maxBucket || strings.Contains(name, "..") || strings.Trim(name, ".-") != name || strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
 	}) {
-		return wrong("bucketName", name, "the name of a bucket: 3 to 63 of a-z, 0-9, - and .")
+		return actions.WrongField("bucketName", name, "the name of a bucket: 3 to 63 of a-z, 0-9, - and .")
 	}
 	return nil
 }
@@ -107,9 +107,9 @@ func checkBucket(name string) error {
 func (a *s3Action) checkKey(key string) error {
 	switch {
 	case key == "" || len(key) > maxS3Key || !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
-		return wrong("key", key, "1 to 1024 bytes of UTF-8 without U+0000")
+		return actions.WrongField("key", key, "1 to 1024 bytes of UTF-8 without U+0000")
 	case !a.dots && hasDots(key):
-		return wrong("key", key, "a key without the segments . and ..")
+		return actions.WrongField("key", key, "a key without the segments . and ..")
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func readSageMaker(p params) actions.Action {
 		EndpointName: p.Need("endpointName"), ContentType: p.Text("contentType"), Accept: p.Text("accept"),
 		TargetModel: p.Text("targetModel"), TargetVariant: p.Text("targetVariant"), AnswerKey: p.Text("answerKey"), RoleARN: p.role(),
 	}
-	a.Features = readTexts(p.Object, "features", mostFeatures)
+	a.Features = p.Object.List("features", 0, mostFeatures)
 	if r := p.Raw("republish"); p.Has("republish") {
 		var made actions.Action
 		if made, wrong = actions.Builtin()["republish"](r); wrong == nil {
@@ -91,20 +91,6 @@ func below(part string, err error) error {
 		return &actions.FieldError{Field: part + "." + field.Field, Value: field.Value, Want: field.Want}
 	}
 	return fmt.Errorf("%s: %w", part, err)
-}
-
-// readTexts reads an array of texts.
-func readTexts(o *actions.Object, name string, most int) (texts []string) {
-	items, _ := o.Items(name, 0, most)
-	for i, item := range items {
-		var text string
-		if item[0] != '"' || json.Unmarshal(item, &text) != nil {
-			o.Refuse(fmt.Sprintf("%s[%d]", name, i), string(item), "a text")
-			return nil
-		}
-		texts = append(texts, text)
-	}
-	return texts
 }
 
 // Kind is "sageMaker".
@@ -146,7 +132,7 @@ func (a *modelAction) Check() error {
 	}
 	for field, text := range map[string]string{"contentType": a.ContentType, "accept": a.Accept} {
 		if len(text) > 1024 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-			return wrong(field, text, "up to 1024 ASCII characters")
+			return actions.WrongField(field, text, "up to 1024 ASCII characters")
 		}
 	}
 	if err := checkFeatures("features", a.Features); err != nil {
@@ -158,7 +144,7 @@ func (a *modelAction) Check() error {
 			return below("republish", err)
 		}
 	case a.AnswerKey != "":
-		return wrong("answerKey", a.AnswerKey, "none without republish, or both")
+		return actions.WrongField("answerKey", a.AnswerKey, "none without republish, or both")
 	}
 	return a.check()
 }
@@ -166,7 +152,7 @@ func (a *modelAction) Check() error {
 func checkFeatures(field string, names []string) error {
 	for i, name := range names {
 		if name == "" {
-			return wrong(fmt.Sprintf("%s[%d]", field, i), "", "the name of a member")
+			return actions.WrongField(fmt.Sprintf("%s[%d]", field, i), "", "the name of a member")
 		}
 	}
 	return nil
@@ -183,15 +169,15 @@ func checkModel(field, text string) error {
 	switch field {
 	case "endpointName":
 		if !endpointName.MatchString(text) {
-			return wrong(field, text, "the name of an endpoint, 1 to 63 letters, digits and hyphens")
+			return actions.WrongField(field, text, "the name of an endpoint, 1 to 63 letters, digits and hyphens")
 		}
 	case "targetModel":
 		if text != "" && (len(text) > 1024 || !targetModel.MatchString(text)) {
-			return wrong(field, text, "1 to 1024 ASCII characters without blanks")
+			return actions.WrongField(field, text, "1 to 1024 ASCII characters without blanks")
 		}
 	case "targetVariant":
 		if text != "" && !targetVariant.MatchString(text) {
-			return wrong(field, text, "1 to 63 letters, digits and hyphens")
+			return actions.WrongField(field, text, "1 to 63 letters, digits and hyphens")
 		}
 	}
 	return nil

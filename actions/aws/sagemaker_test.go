@@ -214,7 +214,7 @@ func TestSageMakerRefused(t *testing.T) {
 		text(`,"republish":"t"`):                                            "republish",
 		text(`,"answerKey":"a"`):                                            `answerKey is "a", expected none without republish`,
 		text(`,"features":[""]`):                                            "features[0] is missing",
-		text(`,"features":[1]`):                                             `features[0] is "1", expected a text`,
+		text(`,"features":[1]`):                                             `features[0] is 1, expected a text`,
 		text(`,"contentType":"a\nb"`):                                       "contentType",
 		text(`,"targetModel":"a b"`):                                        `targetModel is "a b"`,
 		text(`,"targetVariant":"a b"`):                                      `targetVariant is "a b"`,

@@ -77,7 +77,7 @@ func (a *snsAction) Check() error {
 	switch a.MessageFormat {
 	case "", "RAW", "JSON":
 	default:
-		return wrong("messageFormat", a.MessageFormat, "RAW or JSON")
+		return actions.WrongField("messageFormat", a.MessageFormat, "RAW or JSON")
 	}
 	if err := a.fifo.check(a.TargetARN); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (a *snsAction) Check() error {
 
 func checkTarget(arn string) error {
 	if p := strings.SplitN(arn, ":", 6); len(p) != 6 || p[0] != "arn" || p[2] != "sns" || p[5] == "" {
-		return wrong("targetArn", arn, "the ARN of a topic or an endpoint, arn:aws:sns:REGION:ACCOUNT:NAME")
+		return actions.WrongField("targetArn", arn, "the ARN of a topic or an endpoint, arn:aws:sns:REGION:ACCOUNT:NAME")
 	}
 	return nil
 }

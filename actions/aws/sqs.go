@@ -71,7 +71,7 @@ func (a *sqsAction) Params() []actions.Param {
 // Check reports what can be seen to be wrong before a message comes.
 func (a *sqsAction) Check() error {
 	if u, err := url.Parse(a.QueueURL); !templated(a.QueueURL) && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-		return wrong("queueUrl", a.QueueURL, "the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+		return actions.WrongField("queueUrl", a.QueueURL, "the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
 	}
 	if err := a.fifo.check(a.QueueURL); err != nil {
 		return err

@@ -94,7 +94,7 @@ func checkMachine(name string) error {
 		return nil
 	}
 	if !isStepsName(name, longestExecution) || name == "" {
-		return wrong("stateMachineName", name, "the name of a state machine, or its ARN")
+		return actions.WrongField("stateMachineName", name, "the name of a state machine, or its ARN")
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func isMachine(text string) bool {
 
 func checkPrefix(prefix string) error {
 	if !isStepsName(prefix, longestExecution-lengthUUID) {
-		return wrong("executionNamePrefix", prefix, "up to 44 characters, without blanks and any of "+notInNames)
+		return actions.WrongField("executionNamePrefix", prefix, "up to 44 characters, without blanks and any of "+notInNames)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (a *timestreamAction) Check() error {
 	}
 	switch n := len(a.Dimensions); {
 	case n == 0:
-		return wrong("dimensions", "", "1 to 128 items")
+		return actions.WrongField("dimensions", "", "1 to 128 items")
 	case n > mostDimensions:
 		return &actions.FieldError{Field: "dimensions", Value: fmt.Sprintf("an array of %d", n), Want: "1 to 128 items"}
 	}
@@ -141,7 +141,7 @@ func (a *timestreamAction) Check() error {
 			return err
 		}
 		if names[d.Name] {
-			return wrong(field+"name", d.Name, "a name that no other dimension has")
+			return actions.WrongField(field+"name", d.Name, "a name that no other dimension has")
 		}
 		names[d.Name] = true
 		if !templated(d.Value) {
@@ -152,7 +152,7 @@ func (a *timestreamAction) Check() error {
 	}
 	if t := a.Timestamp; t != nil {
 		if t.Unit != "" && !slices.Contains(timeUnits(), t.Unit) {
-			return wrong("timestamp.unit", t.Unit, "SECONDS, MILLISECONDS, MICROSECONDS or NANOSECONDS")
+			return actions.WrongField("timestamp.unit", t.Unit, "SECONDS, MILLISECONDS, MICROSECONDS or NANOSECONDS")
 		}
 		if !templated(t.Value) {
 			if err := checkStreamTime(t.Value); err != nil {
@@ -167,7 +167,7 @@ var streamName256 = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,256}$`)
 
 func checkStreamName(field, name string) error {
 	if !streamName256.MatchString(name) {
-		return wrong(field, name, "3 to 256 letters, digits and . - _")
+		return actions.WrongField(field, name, "3 to 256 letters, digits and . - _")
 	}
 	return nil
 }
@@ -175,23 +175,23 @@ func checkStreamName(field, name string) error {
 func checkDimension(field, name string) error {
 	switch {
 	case name == "" || len(name) > longestMeasure || strings.Contains(name, ":"):
-		return wrong(field, name, "1 to 256 bytes without a colon")
+		return actions.WrongField(field, name, "1 to 256 bytes without a colon")
 	case name == "time" || name == "measure_name" || strings.HasPrefix(name, "measure_value") || strings.HasPrefix(name, "ts_"):
-		return wrong(field, name, "a name that Timestream does not keep for itself")
+		return actions.WrongField(field, name, "a name that Timestream does not keep for itself")
 	}
 	return nil
 }
 
 func checkDimensionValue(field, value string) error {
 	if value == "" || len(value) > longestValue {
-		return wrong(field, value, "1 to 2048 bytes")
+		return actions.WrongField(field, value, "1 to 2048 bytes")
 	}
 	return nil
 }
 
 func checkStreamTime(text string) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil || text[0] == '+' || text[0] == '-' {
-		return wrong("timestamp.value", text, "a whole number")
+		return actions.WrongField("timestamp.value", text, "a whole number")
 	}
 	return nil
 }
@@ -328,7 +328,7 @@ func (a *timestreamAction) records(ev actions.Event) ([]types.Record, error) {
 // measure returns the value of a measure; empty if there is none.
 func measure(m member) (value string, kind types.MeasureValueType, err error) {
 	if m.name == "" || len(m.name) > longestMeasure {
-		return "", "", wrong("the name of a measure", m.name, "1 to 256 bytes")
+		return "", "", actions.WrongField("the name of a measure", m.name, "1 to 256 bytes")
 	}
 	switch text := string(m.value); text[0] {
 	case 'n':
@@ -350,17 +350,17 @@ func measure(m member) (value string, kind types.MeasureValueType, err error) {
 	default:
 		if strings.ContainsAny(text, ".eE") {
 			if _, ok := number(text); !ok {
-				return "", "", wrong(m.name, text, "a number that a DOUBLE holds")
+				return "", "", actions.WrongField(m.name, text, "a number that a DOUBLE holds")
 			}
 			return text, types.MeasureValueTypeDouble, nil
 		}
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
-			return "", "", wrong(m.name, text, "a whole number that a BIGINT holds, from -2^63 to 2^63-1")
+			return "", "", actions.WrongField(m.name, text, "a whole number that a BIGINT holds, from -2^63 to 2^63-1")
 		}
 		return text, types.MeasureValueTypeBigint, nil
 	}
 	if len(value) > longestValue {
-		return "", "", wrong(m.name, value, "up to 2048 bytes")
+		return "", "", actions.WrongField(m.name, value, "up to 2048 bytes")
 	}
 	return value, kind, nil
 }

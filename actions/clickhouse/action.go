@@ -133,20 +133,20 @@ func (a *Action) Check() error {
 	i := &a.insert
 	switch name := a.client.sink.Name(); {
 	case i.Sink != "" && i.Sink != name:
-		return wrong("sink", i.Sink, fmt.Sprintf("%q, the name of the client", name))
+		return actions.WrongField("sink", i.Sink, fmt.Sprintf("%q, the name of the client", name))
 	case i.Database != "" && !isName(i.Database):
-		return wrong("database", i.Database, wantName)
+		return actions.WrongField("database", i.Database, wantName)
 	case !isName(i.Table):
-		return wrong("table", i.Table, wantName)
+		return actions.WrongField("table", i.Table, wantName)
 	case len(i.Columns) > maxColumns:
 		return &actions.FieldError{Field: "columns", Value: fmt.Sprintf("an array of %d", len(i.Columns)), Want: fmt.Sprintf("up to %d columns", maxColumns)}
 	}
 	for n, column := range i.Columns {
 		if !isColumn(column) {
-			return wrong(fmt.Sprintf("columns[%d]", n), column, "the name of a column: letters, digits and underscores, with dots for nested ones")
+			return actions.WrongField(fmt.Sprintf("columns[%d]", n), column, "the name of a column: letters, digits and underscores, with dots for nested ones")
 		}
 		if slices.Contains(i.Columns[:n], column) {
-			return wrong(fmt.Sprintf("columns[%d]", n), column, "each column once")
+			return actions.WrongField(fmt.Sprintf("columns[%d]", n), column, "each column once")
 		}
 	}
 	if c := i.BatchConfig; c != nil {
@@ -233,16 +233,4 @@ func tokenOf(evs []actions.Event) string {
 		h.Write([]byte{'\n'})
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// wrong makes the error of a parameter. An empty value counts as absent.
-func wrong(field, value, want string) error {
-	const maxShown = 80
-	if len(value) > maxShown {
-		value = strings.ToValidUTF8(value[:maxShown], "") + "..."
-	}
-	if value != "" {
-		value = fmt.Sprintf("%q", value)
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
 }

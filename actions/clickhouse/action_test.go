@@ -78,7 +78,7 @@ func TestRefused(t *testing.T) {
 		require.EqualError(t, err, "clickhouse: "+want)
 	}
 	_, err := actions.Decode([]byte(`{"clickhouse":{"table":"air"}}`), clickhouse.Kinds())
-	require.EqualError(t, err, "clickhouse: this hub has no ClickHouse")
+	require.EqualError(t, err, "clickhouse: the host has no client for this action")
 	require.EqualError(t, one.Insert(clickhouse.Insert{Sink: "two", Table: "t"}).Check(), `sink is "two", expected "one", the name of the client`)
 	require.EqualError(t, one.Insert(clickhouse.Insert{Table: "t", BatchConfig: &clickhouse.BatchConfig{MaxBatchOpenMs: 60_001}}).Check(), `batchConfig.maxBatchOpenMs is 60001, expected 0 to 60000`)
 	require.Error(t, one.Insert(clickhouse.Insert{Table: "t", Columns: make([]string, 1001)}).Check())

@@ -2,9 +2,7 @@ package clickhouse
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/thinghub/thinghub/actions"
 )
@@ -39,31 +37,10 @@ func decode(data []byte, clients []*Client) (actions.Action, error) {
 	if err := o.Done(); err != nil {
 		return nil, err
 	}
-	c, err := choose(clients, i.Sink)
+	c, err := actions.SinkNamed(clients, i.Sink)
 	if err != nil {
 		return nil, err
 	}
 	a := c.action(i)
 	return a, a.Check()
-}
-
-// choose finds a client by its name, which may be empty if there is one.
-func choose(clients []*Client, name string) (*Client, error) {
-	var found []*Client
-	var known []string
-	for _, c := range clients {
-		known = append(known, fmt.Sprintf("%q", c.sink.Name()))
-		if name == "" || name == c.sink.Name() {
-			found = append(found, c)
-		}
-	}
-	switch {
-	case len(clients) == 0:
-		return nil, errors.New("this hub has no ClickHouse")
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1 && name != "":
-		return nil, fmt.Errorf("sink is %q, which is the name of %d clients", name, len(found))
-	}
-	return nil, wrong("sink", name, strings.Join(known, " or "))
 }

@@ -178,35 +178,35 @@ func (a *Action) Params() []actions.Param {
 // Check reports what can be seen to be wrong before a message comes.
 func (a *Action) Check() error {
 	if name := a.client.sink.Name(); a.write.Sink != "" && a.write.Sink != name || a.write.Sink == "" && a.write.DestinationARN != "" && !names(a.write.DestinationARN, name) {
-		return wrong("sink", a.write.Sink+a.write.DestinationARN, fmt.Sprintf("%q, the name of the client", name))
+		return actions.WrongField("sink", a.write.Sink+a.write.DestinationARN, fmt.Sprintf("%q, the name of the client", name))
 	}
 	switch {
 	case a.write.DatabaseName == "":
-		return wrong("databaseName", "", "the name of a database or bucket")
+		return actions.WrongField("databaseName", "", "the name of a database or bucket")
 	case strings.Contains(a.write.DatabaseName, "${"):
-		return wrong("databaseName", a.write.DatabaseName, "a name without templates")
+		return actions.WrongField("databaseName", a.write.DatabaseName, "a name without templates")
 	case a.write.Organization != "" && a.client.api != V2:
-		return wrong("organization", a.write.Organization, "none, as the client has another API than that of InfluxDB 2")
+		return actions.WrongField("organization", a.write.Organization, "none, as the client has another API than that of InfluxDB 2")
 	case a.write.TableName == "":
-		return wrong("tableName", "", "a measurement")
+		return actions.WrongField("tableName", "", "a measurement")
 	case !strings.Contains(a.write.TableName, "${"):
 		if err := checkMeasurement(a.write.TableName); err != nil {
-			return wrong("tableName", a.write.TableName, "a measurement that a line can hold: "+err.Error())
+			return actions.WrongField("tableName", a.write.TableName, "a measurement that a line can hold: "+err.Error())
 		}
 	}
 	if a.write.TimestampUnit != "" && !slices.Contains(units, string(a.write.TimestampUnit)) {
-		return wrong("timestampUnit", string(a.write.TimestampUnit), oneOf(units))
+		return actions.WrongField("timestampUnit", string(a.write.TimestampUnit), oneOf(units))
 	}
 	if len(a.write.Tags) > maxTags {
 		return &actions.FieldError{Field: "tags", Value: fmt.Sprintf("an object of %d", len(a.write.Tags)), Want: fmt.Sprintf("0 to %d tags", maxTags)}
 	}
 	for _, key := range a.tagKeys {
 		if err := checkKey(key); err != nil {
-			return wrong("tags", key, "names that a line can hold: "+err.Error())
+			return actions.WrongField("tags", key, "names that a line can hold: "+err.Error())
 		}
 		if value := a.write.Tags[key]; !strings.Contains(value, "${") {
 			if err := checkName(value); err != nil {
-				return wrong("tags."+key, value, "a text that a line can hold: "+err.Error())
+				return actions.WrongField("tags."+key, value, "a text that a line can hold: "+err.Error())
 			}
 		}
 	}
@@ -223,13 +223,13 @@ func (a *Action) checkFields() error {
 	for _, key := range slices.Sorted(maps.Keys(a.write.Fields)) {
 		kind := a.write.Fields[key]
 		if err := checkKey(key); err != nil || key == timestampKey {
-			return wrong("fields", key, "names of fields")
+			return actions.WrongField("fields", key, "names of fields")
 		}
 		if kind != "" && !slices.Contains(fieldTypes, string(kind)) {
-			return wrong("fields."+key, string(kind), oneOf(fieldTypes))
+			return actions.WrongField("fields."+key, string(kind), oneOf(fieldTypes))
 		}
 		if kind == Text && a.client.api == VictoriaMetrics {
-			return wrong("fields."+key, string(kind), "another type, as VictoriaMetrics stores numbers alone")
+			return actions.WrongField("fields."+key, string(kind), "another type, as VictoriaMetrics stores numbers alone")
 		}
 	}
 	return nil
@@ -308,14 +308,6 @@ func judge(a *post.Answer) error {
 	}
 	// What else may be wrong, a login, people mend too.
 	return err
-}
-
-// wrong makes the error of a parameter. An empty value counts as absent.
-func wrong(field, value, want string) error {
-	if value != "" {
-		value = shown(value)
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
 }
 
 func oneOf(values []string) string {

@@ -75,5 +75,5 @@ func choose(clients []*Client, w Write) (*Client, error) {
 	case len(found) > 1 && value != "":
 		return nil, fmt.Errorf("%s is %q, which is the name of %d clients", field, value, len(found))
 	}
-	return nil, wrong(field, value, strings.Join(known, " or "))
+	return nil, actions.WrongField(field, value, strings.Join(known, " or "))
 }

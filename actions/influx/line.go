@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/thinghub/thinghub/actions"
 )
 
 // The line protocol has no way to write every name. Its servers differ in what a backslash
@@ -14,14 +16,14 @@ import (
 // checkName checks a measurement, the key or value of a tag, or the key of a field.
 func checkName(s string) error {
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s is not UTF-8", shown(s))
+		return fmt.Errorf("%s is not UTF-8", actions.Shown(s))
 	}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c < ' ' || c == 0x7f:
-			return fmt.Errorf("%s holds a control character, which a line cannot", shown(s))
+			return fmt.Errorf("%s holds a control character, which a line cannot", actions.Shown(s))
 		case c == '\\' && (i+1 == len(s) || isSeparator(s[i+1])):
-			return fmt.Errorf("%s holds a backslash before a separator or at its end, which a line cannot", shown(s))
+			return fmt.Errorf("%s holds a backslash before a separator or at its end, which a line cannot", actions.Shown(s))
 		}
 	}
 	return nil
@@ -33,7 +35,7 @@ func checkMeasurement(s string) error {
 	case s == "":
 		return fmt.Errorf("the measurement is empty")
 	case s[0] == '#':
-		return fmt.Errorf("the measurement %s begins as a comment does", shown(s))
+		return fmt.Errorf("the measurement %s begins as a comment does", actions.Shown(s))
 	}
 	return checkName(s)
 }
@@ -46,7 +48,7 @@ func checkKey(s string) error {
 	case s == "time":
 		return fmt.Errorf(`"time" is a name that the database keeps for itself`)
 	case strings.Contains(s, `"`):
-		return fmt.Errorf("the name %s holds a quote, which a line cannot", shown(s))
+		return fmt.Errorf("the name %s holds a quote, which a line cannot", actions.Shown(s))
 	}
 	return checkName(s)
 }
@@ -85,14 +87,4 @@ func appendText(dst []byte, s string) []byte {
 		dst = append(dst, s[i])
 	}
 	return append(dst, '"')
-}
-
-const maxShown = 80
-
-// shown is a text of a device's for an error.
-func shown(s string) string {
-	if len(s) > maxShown {
-		s = strings.ToValidUTF8(s[:maxShown], "") + "..."
-	}
-	return fmt.Sprintf("%q", s)
 }

@@ -131,7 +131,7 @@ func (p *pointer) member(name string, v gjson.Result, depth int) error {
 	case v.Type != gjson.JSON:
 		return p.field(name, v)
 	case depth == maxDepth:
-		return fmt.Errorf("field %s: it is more than %d deep", shown(name), maxDepth)
+		return fmt.Errorf("field %s: it is more than %d deep", actions.Shown(name), maxDepth)
 	}
 	n, array := 0, v.IsArray()
 	var err error
@@ -160,11 +160,11 @@ func (p *pointer) field(name string, v gjson.Result) error {
 		return nil
 	}
 	if _, twice := p.seen[name]; twice {
-		return fmt.Errorf("there are two fields of the name %s", shown(name))
+		return fmt.Errorf("there are two fields of the name %s", actions.Shown(name))
 	}
 	p.seen[name] = struct{}{}
 	if err := checkKey(name); err != nil {
-		return fmt.Errorf("field %s: %w", shown(name), err)
+		return fmt.Errorf("field %s: %w", actions.Shown(name), err)
 	}
 	if p.fields++; p.fields > maxFields {
 		return fmt.Errorf("there are more than %d fields", maxFields)
@@ -174,7 +174,7 @@ func (p *pointer) field(name string, v gjson.Result) error {
 	}
 	p.line = append(appendName(p.line, name), '=')
 	if err := p.value(kind, v); err != nil {
-		return fmt.Errorf("field %s: %w", shown(name), err)
+		return fmt.Errorf("field %s: %w", actions.Shown(name), err)
 	}
 	return nil
 }
@@ -259,6 +259,7 @@ func describe(v gjson.Result) string {
 	case v.IsArray():
 		return "an array"
 	}
+	const maxShown = 80
 	if len(v.Raw) > maxShown {
 		return strings.ToValidUTF8(v.Raw[:maxShown], "") + "..."
 	}

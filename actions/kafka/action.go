@@ -120,7 +120,7 @@ func (a *Action) Check() error {
 		return a.wrong
 	}
 	if a.Topic == "" {
-		return wrong("topic", "", "a text")
+		return actions.WrongField("topic", "", "a text")
 	}
 	if static(a.Topic) {
 		if err := checkTopic(a.Topic); err != nil {
@@ -138,11 +138,11 @@ func (a *Action) Check() error {
 	for i, h := range a.Headers {
 		name := fmt.Sprintf("headers[%d].", i)
 		if h.Key == "" {
-			return wrong(name+"key", "", "a text")
+			return actions.WrongField(name+"key", "", "a text")
 		}
 		for field, text := range map[string]string{"key": h.Key, "value": h.Value} {
 			if len(text) > maxHeaderText {
-				return wrong(name+field, text, "at most 16384 bytes")
+				return actions.WrongField(name+field, text, "at most 16384 bytes")
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func checkTopic(name string) error {
 		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
 	}
 	if !ok {
-		return wrong("topic", name, "a Kafka topic: 1 to 249 letters, digits, dots, underscores and hyphens")
+		return actions.WrongField("topic", name, "a Kafka topic: 1 to 249 letters, digits, dots, underscores and hyphens")
 	}
 	return nil
 }
@@ -185,31 +185,13 @@ func parsePartition(text string) (int32, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return 0, wrong("partition", text, "a number from 0 to 2147483647")
+		return 0, actions.WrongField("partition", text, "a number from 0 to 2147483647")
 	}
 	return int32(n), nil
 }
 
 // static reports whether a text has no templates.
 func static(text string) bool { return !strings.Contains(text, "${") }
-
-// maxShown bounds what an error repeats of text that may come from a device.
-const maxShown = 80
-
-func wrong(field, value, want string) error {
-	return &actions.FieldError{Field: field, Value: quoted(value), Want: want}
-}
-
-// quoted shows a text in an error.
-func quoted(text string) string {
-	switch {
-	case text == "":
-		return ""
-	case len(text) > maxShown:
-		return strconv.Quote(strings.ToValidUTF8(text[:maxShown], "")) + "..."
-	}
-	return strconv.Quote(text)
-}
 
 // names lists alternatives.
 func names(list []string) string {

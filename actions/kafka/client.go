@@ -133,7 +133,7 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 		if a.DestinationARN != "" {
 			of := destination(a.DestinationARN)
 			if name != "" && name != of {
-				return nil, wrong("destinationArn", a.DestinationARN, "the sink "+name)
+				return nil, actions.WrongField("destinationArn", a.DestinationARN, "the sink "+name)
 			}
 			field, name = "destinationArn", of
 		}
@@ -145,7 +145,7 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 			}
 			known = append(known, c.sink.Name())
 		}
-		return nil, wrong(field, name, names(known))
+		return nil, actions.WrongField(field, name, names(known))
 	}}
 }
 

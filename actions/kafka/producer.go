@@ -446,9 +446,9 @@ func (a *Action) record(m *memory, ev actions.Event) (kgo.Record, error) {
 		case value == "":
 			continue
 		case len(key) > maxHeaderText:
-			return kgo.Record{}, wrong(fmt.Sprintf("headers[%d].key", i), key, "at most 16384 bytes")
+			return kgo.Record{}, actions.WrongField(fmt.Sprintf("headers[%d].key", i), key, "at most 16384 bytes")
 		case len(value) > maxHeaderText:
-			return kgo.Record{}, wrong(fmt.Sprintf("headers[%d].value", i), value, "at most 16384 bytes")
+			return kgo.Record{}, actions.WrongField(fmt.Sprintf("headers[%d].value", i), value, "at most 16384 bytes")
 		}
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: strings.Clone(key), Value: m.text(value)})
 	}

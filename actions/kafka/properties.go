@@ -66,12 +66,12 @@ func (c *Client) variant(all map[string]string) (variant, error) {
 			ok, want = value == bytesSerializer, bytesSerializer
 		default:
 			return v, &actions.FieldError{
-				Field: "clientProperties", Value: quoted(name),
+				Field: "clientProperties", Value: actions.Shown(name),
 				Want: names(properties) + "; anything else, credentials above all, is set where the client is made",
 			}
 		}
 		if !ok {
-			return v, wrong("clientProperties."+name, value, want)
+			return v, actions.WrongField("clientProperties."+name, value, want)
 		}
 	}
 	return v, nil

@@ -81,7 +81,7 @@ func TestJSONRoundTrip(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 	_, err = actions.Decode([]byte(`{"mqtt":{"topic":"a"}}`), mqtt.Kinds())
-	require.ErrorContains(t, err, "this hub has no bridge")
+	require.ErrorContains(t, err, "the host has no client for this action")
 	require.ErrorContains(t, c.Publish(mqtt.Publish{Topic: "a", QoS: 3}).Check(), "qos is 3")
 	require.ErrorContains(t, c.Publish(mqtt.Publish{Sink: "x", Topic: "a"}).Check(), `sink is "x"`)
 	require.ErrorContains(t, c.Publish(mqtt.Publish{Topic: "a", BatchSize: 1001}).Check(), "batchSize is 1001")

@@ -1,9 +1,6 @@
 package mqtt
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/thinghub/thinghub/actions"
 )
 
@@ -35,35 +32,10 @@ func decode(data []byte, clients []*Client) (actions.Action, error) {
 	if err := o.Done(); err != nil {
 		return nil, err
 	}
-	c, err := choose(clients, p.Sink)
+	c, err := actions.SinkNamed(clients, p.Sink)
 	if err != nil {
 		return nil, err
 	}
 	a := c.action(p)
 	return a, a.Check()
-}
-
-// choose finds the client with a name; there may be no name if there is one client.
-func choose(clients []*Client, name string) (*Client, error) {
-	var found []*Client
-	var known []string
-	for _, c := range clients {
-		known = append(known, fmt.Sprintf("%q", c.sink.Name()))
-		if name == "" || name == c.sink.Name() {
-			found = append(found, c)
-		}
-	}
-	switch {
-	case len(clients) == 0:
-		return nil, fmt.Errorf("this hub has no bridge to an MQTT broker")
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1 && name != "":
-		return nil, fmt.Errorf("sink is %q, which is the name of %d clients", name, len(found))
-	}
-	e := &actions.FieldError{Field: "sink", Want: strings.Join(known, " or ")}
-	if name != "" {
-		e.Value = fmt.Sprintf("%q", name)
-	}
-	return nil, e
 }

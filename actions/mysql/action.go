@@ -71,29 +71,11 @@ func decode(o *actions.Object) Action {
 		Statement:  o.Text("statement"),
 		Table:      o.Text("table"),
 		Columns:    o.Texts("columns"),
-		Members:    texts(o, "members"),
+		Members:    o.List("members", 1, sqltext.MostColumns),
 		OnConflict: o.Enum("onConflict", conflictError, conflictKeep, conflictUpdate),
-		Key:        texts(o, "key"),
+		Key:        o.List("key", 1, sqltext.MostColumns),
 		BatchSize:  o.Int("batchSize", 1, mostEvents),
 	}
-}
-
-// texts returns a member that is an array of texts, nil if there is none.
-func texts(o *actions.Object, name string) []string {
-	items, ok := o.Items(name, 1, sqltext.MostColumns)
-	if !ok {
-		return nil
-	}
-	list := make([]string, 0, len(items))
-	for i, item := range items {
-		v, err := sqltext.Read(string(item))
-		if err != nil || v.Kind != sqltext.Text {
-			o.Refuse(fmt.Sprintf("%s[%d]", name, i), string(item), "a text")
-			return nil
-		}
-		list = append(list, v.Text)
-	}
-	return list
 }
 
 // Kind is "mysql".

@@ -33,8 +33,8 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, "t", a.(actions.Named).Resource(actions.Event{}))
 
 	for text, want := range map[string]string{
-		`{"table":"t"}`:                                                     `mysql: sink is missing, expected one of "main", "other"`,
-		`{"table":"t","sink":"third"}`:                                      `mysql: sink is "third", expected one of "main", "other"`,
+		`{"table":"t"}`:                                                     `mysql: sink is missing, expected "main" or "other"`,
+		`{"table":"t","sink":"third"}`:                                      `mysql: sink is "third", expected "main" or "other"`,
 		`{"sink":"main"}`:                                                   `mysql: table is missing, expected a table, or a statement`,
 		`{"sink":"main","table":"a.b.c"}`:                                   `mysql: table is "a.b.c", expected the name of a table, with that of its database and a point before it at most`,
 		`{"sink":"main","table":"t","statement":"select 1"}`:                `mysql: table is there beside statement, expected one of statement and table`,
@@ -46,7 +46,7 @@ func TestJSON(t *testing.T) {
 		`{"sink":"main","table":"t","key":["payload"]}`:                     `mysql: key is there without onConflict, expected nothing or update there`,
 		`{"sink":"main","table":"t","onConflict":"nothing","key":["b"]}`:    `mysql: key[0] is "b", expected a column that is written, once`,
 		`{"sink":"main","table":"t","members":["a","a"]}`:                   `mysql: members[1] is "a", expected a column that is not there already`,
-		`{"sink":"main","table":"t","members":[1]}`:                         `mysql: members[0] is "1", expected a text`,
+		`{"sink":"main","table":"t","members":[1]}`:                         `mysql: members[0] is 1, expected a text`,
 		`{"sink":"main","table":"t","columns":{"a":1}}`:                     `mysql: columns.a is 1, expected a text`,
 		`{"sink":"main","table":"t","batchSize":0}`:                         `mysql: batchSize is 0, expected a whole number from 1 to 10000`,
 		`{"sink":"main","table":"t","dsn":"x"}`:                             `mysql: dsn is not known, expected batchSize, columns, key, members, onConflict, sink, statement or table`,
@@ -63,7 +63,7 @@ func TestJSON(t *testing.T) {
 		require.EqualError(t, err, want, text)
 	}
 	_, err = actions.Decode([]byte(`{"mysql":{"table":"t"}}`), mysql.Kinds())
-	require.EqualError(t, err, `mysql: sink is missing, expected a hub with a MySQL client`)
+	require.EqualError(t, err, `mysql: the host has no client for this action`)
 	require.EqualError(t, main.Action(mysql.Action{Table: "t", BatchSize: -1}).Check(), "batchSize is -1, expected a whole number from 1 to 10000")
 }
 
@@ -80,10 +80,10 @@ func TestKinds(t *testing.T) {
 		want    string
 	}{
 		{[]*mysql.Client{main}, `"sink":"third",`, `mysql: sink is "third", expected "main"`},
-		{[]*mysql.Client{main, some}, `"sink":"third",`, `mysql: sink is "third", expected one of "default", "main"`},
-		{[]*mysql.Client{some, other}, ``, `mysql: two clients are called "default", expected names of their own (Config.Sink.Name)`},
-		{[]*mysql.Client{some, main, other}, `"sink":"default",`, `mysql: two clients are called "default", expected names of their own (Config.Sink.Name)`},
-		{[]*mysql.Client{some, main, other}, `"sink":"third",`, `mysql: two clients are called "default", expected names of their own (Config.Sink.Name)`},
+		{[]*mysql.Client{main, some}, `"sink":"third",`, `mysql: sink is "third", expected "default" or "main"`},
+		{[]*mysql.Client{some, other}, ``, `mysql: two clients are called "default", expected names of their own (SinkConfig.Name)`},
+		{[]*mysql.Client{some, main, other}, `"sink":"default",`, `mysql: two clients are called "default", expected names of their own (SinkConfig.Name)`},
+		{[]*mysql.Client{some, main, other}, `"sink":"third",`, `mysql: two clients are called "default", expected names of their own (SinkConfig.Name)`},
 	} {
 		_, err := actions.Decode([]byte(`{"mysql":{`+c.sink+`"table":"t"}}`), mysql.Kinds(c.clients...))
 		require.EqualError(t, err, c.want)

@@ -87,11 +87,11 @@ func (a *Action) Check() error {
 	case a.client == nil:
 		return errUnbound
 	case a.Subject == "":
-		return wrong("subject", "", "a text")
+		return actions.WrongField("subject", "", "a text")
 	case (a.Stream != "" || a.Atomic) && !a.JetStream:
-		return wrong("jetStream", "", "true, which stream and atomic need")
+		return actions.WrongField("jetStream", "", "true, which stream and atomic need")
 	case a.Stream != "" && (len(a.Stream) > 255 || strings.ContainsFunc(a.Stream, func(r rune) bool { return r <= ' ' || strings.ContainsRune("*.>/\\\x7f", r) })):
-		return wrong("stream", a.Stream, "the name of a stream")
+		return actions.WrongField("stream", a.Stream, "the name of a stream")
 	case len(a.Headers) > maxHeaders:
 		return &actions.FieldError{Field: "headers", Value: fmt.Sprintf("an array of %d", len(a.Headers)), Want: fmt.Sprintf("0 to %d items", maxHeaders)}
 	}
@@ -112,11 +112,11 @@ func checkHeader(field string, h Header) error {
 	key := field + ".key"
 	switch {
 	case h.Key == "" || len(h.Key) > maxKey:
-		return wrong(key, h.Key, "1 to 256 bytes")
+		return actions.WrongField(key, h.Key, "1 to 256 bytes")
 	case strings.ContainsFunc(h.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }):
-		return wrong(key, h.Key, "the name of a header")
+		return actions.WrongField(key, h.Key, "the name of a header")
 	case len(h.Key) >= 5 && strings.EqualFold(h.Key[:5], "Nats-") && h.Key != jetstream.MsgIDHeader && h.Key != jetstream.MsgTTLHeader:
-		return wrong(key, h.Key, "a header that is not NATS' own, Nats-Msg-Id or Nats-TTL")
+		return actions.WrongField(key, h.Key, "a header that is not NATS' own, Nats-Msg-Id or Nats-TTL")
 	}
 	if v, all := static(h.Value); all {
 		return checkValue(field+".value", v)
@@ -126,7 +126,7 @@ func checkHeader(field string, h Header) error {
 
 func checkValue(field, v string) error {
 	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return wrong(field, v, "a text without control characters")
+		return actions.WrongField(field, v, "a text without control characters")
 	}
 	return nil
 }

@@ -72,8 +72,8 @@ func TestRefused(t *testing.T) {
 		{"header without key", `{"subject":"a","headers":[{"value":""}]}`, `headers[0].key is missing, expected a text`},
 		{"header of NATS", `{"subject":"a","headers":[{"key":"nats-Rollup","value":"all"}]}`, `headers[0].key is "nats-Rollup", expected a header that is not NATS' own, Nats-Msg-Id or Nats-TTL`},
 		{"value", `{"subject":"a","headers":[{"key":"k","value":"a\r\nb"}]}`, `headers[0].value is "a\r\nb", expected a text without control characters`},
-		{"which client", `{"subject":"a"}`, `sink is missing, expected one of main, other`},
-		{"no such client", `{"subject":"a","sink":"x"}`, `sink is "x", expected one of main, other`},
+		{"which client", `{"subject":"a"}`, `sink is missing, expected "main" or "other"`},
+		{"no such client", `{"subject":"a","sink":"x"}`, `sink is "x", expected "main" or "other"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestRefused(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := nats.Kinds()["nats"]([]byte(`{"subject":"a"}`))
-	require.EqualError(t, err, "nats: this hub has no client")
+	require.EqualError(t, err, "the host has no client for this action")
 	_, err = nats.Open(nats.Config{})
 	require.EqualError(t, err, "nats: Config.Servers is empty, expected the URL of a server")
 	for _, url := range []string{"", "nats://", "nats://hub:geheim@a b:4222", "nats://a,,nats://b", "nats://hub:geheim@[::1:4222"} {

@@ -118,17 +118,11 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 		if err != nil {
 			return nil, err
 		}
-		var names []string
-		for _, c := range clients {
-			if name := c.sink.Name(); name == a.SinkName || a.SinkName == "" && len(clients) == 1 {
-				bound := c.Action(a)
-				return bound, bound.Check()
-			}
-			names = append(names, c.sink.Name())
+		c, err := actions.SinkNamed(clients, a.SinkName)
+		if err != nil {
+			return nil, err
 		}
-		if len(clients) == 0 {
-			return nil, errors.New("nats: this hub has no client")
-		}
-		return nil, wrong("sink", a.SinkName, "one of "+strings.Join(names, ", "))
+		bound := c.Action(a)
+		return bound, bound.Check()
 	}}
 }

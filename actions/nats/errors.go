@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"unicode/utf8"
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -79,7 +77,7 @@ func (c *Client) nobody(ctx context.Context, a *Action, subject string, err erro
 	}
 	if a.Stream == "" {
 		if _, found := c.js.StreamNameBySubject(ctx, subject); errors.Is(found, jetstream.ErrStreamNotFound) {
-			return actions.Permanent(fmt.Errorf("nats: no stream takes the subject %s", shown(subject)))
+			return actions.Permanent(fmt.Errorf("nats: no stream takes the subject %s", actions.Shown(subject)))
 		}
 		return judge(err, true)
 	}
@@ -92,29 +90,7 @@ func (c *Client) nobody(ctx context.Context, a *Action, subject string, err erro
 		return err
 	}
 	if !slices.ContainsFunc(s.CachedInfo().Config.Subjects, func(f string) bool { return covers(f, subject) }) {
-		return actions.Permanent(fmt.Errorf("nats: the stream %s does not take the subject %s", a.Stream, shown(subject)))
+		return actions.Permanent(fmt.Errorf("nats: the stream %s does not take the subject %s", a.Stream, actions.Shown(subject)))
 	}
 	return judge(err, true)
-}
-
-// wrong makes the error of a field with a text. An empty text counts as absent.
-func wrong(field, value, want string) error {
-	if value != "" {
-		value = shown(value)
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
-}
-
-// maxShown bounds what an error repeats of text that may come from a device.
-const maxShown = 80
-
-func shown(s string) string {
-	if len(s) <= maxShown {
-		return strconv.Quote(s)
-	}
-	cut := maxShown
-	for cut > maxShown-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strconv.Quote(s[:cut]) + "..."
 }

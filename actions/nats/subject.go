@@ -3,6 +3,8 @@ package nats
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/thinghub/thinghub/actions"
 )
 
 const maxSubject = 1024
@@ -16,11 +18,11 @@ func checkSubject(s string, system bool) error {
 	first, _, _ := strings.Cut(s, ".")
 	switch {
 	case bad:
-		return wrong("subject", s, "1 to 1024 bytes without spaces, control characters, * and >, and without empty tokens")
+		return actions.WrongField("subject", s, "1 to 1024 bytes without spaces, control characters, * and >, and without empty tokens")
 	case first == "$JS" || first == "$SYS" || first == "_INBOX":
-		return wrong("subject", s, "a subject other than those of the server itself")
+		return actions.WrongField("subject", s, "a subject other than those of the server itself")
 	case s[0] == '$' && !system:
-		return wrong("subject", s, `a subject that does not begin with "$", unless the action's text does`)
+		return actions.WrongField("subject", s, `a subject that does not begin with "$", unless the action's text does`)
 	}
 	return nil
 }

@@ -74,10 +74,10 @@ func decode(o *actions.Object) Action {
 		Statement:  o.Text("statement"),
 		Table:      o.Text("table"),
 		Columns:    o.Texts("columns"),
-		Members:    texts(o, "members"),
+		Members:    o.List("members", 1, sqltext.MostColumns),
 		Mode:       o.Enum("mode", modeInsert, modeCopy),
 		OnConflict: o.Enum("onConflict", conflictError, conflictKeep, conflictUpdate),
-		Key:        texts(o, "key"),
+		Key:        o.List("key", 1, sqltext.MostColumns),
 		BatchSize:  o.Int("batchSize", 1, mostEvents),
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -112,47 +109,14 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 	return map[string]actions.Decoder{kind: func(parameters []byte) (actions.Action, error) {
 		o := actions.ReadObject(parameters)
 		read := decode(o)
-		named := o.Has("sink")
 		if err := o.Done(); err != nil {
 			return nil, err
 		}
-		c, err := choose(clients, read.SinkName, named)
+		c, err := actions.SinkNamed(clients, read.SinkName)
 		if err != nil {
 			return nil, err
 		}
 		a := c.Action(read)
 		return a, a.wrong
 	}}
-}
-
-// choose finds the client of a name, or the only one if none is named.
-func choose(clients []*Client, name string, named bool) (*Client, error) {
-	var found []*Client
-	names := make([]string, 0, len(clients))
-	for _, c := range clients {
-		if !named || c.sink.Name() == name {
-			found = append(found, c)
-		}
-		names = append(names, strconv.Quote(c.sink.Name()))
-	}
-	if len(found) == 1 {
-		return found[0], nil
-	}
-	slices.Sort(names)
-	for i := 1; i < len(names); i++ {
-		if names[i] == names[i-1] {
-			return nil, fmt.Errorf("two clients are called %s, expected names of their own (Config.Sink.Name)", names[i])
-		}
-	}
-	wrong := &actions.FieldError{Field: "sink", Want: "one of " + strings.Join(names, ", ")}
-	switch len(names) {
-	case 0:
-		wrong.Want = "a hub with a PostgreSQL client"
-	case 1:
-		wrong.Want = names[0]
-	}
-	if named {
-		wrong.Value = strconv.Quote(clip(name))
-	}
-	return nil, wrong
 }

@@ -42,9 +42,9 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, "t", a.(actions.Named).Resource(actions.Event{}))
 
 	for text, want := range map[string]string{
-		`{"table":"t"}`:                                                       `postgres: sink is missing, expected one of "main", "other"`,
-		`{"table":"t","sink":"third"}`:                                        `postgres: sink is "third", expected one of "main", "other"`,
-		`{"table":"t","sink":""}`:                                             `postgres: sink is "", expected one of "main", "other"`,
+		`{"table":"t"}`:                                                       `postgres: sink is missing, expected "main" or "other"`,
+		`{"table":"t","sink":"third"}`:                                        `postgres: sink is "third", expected "main" or "other"`,
+		`{"table":"t","sink":""}`:                                             `postgres: sink is missing, expected "main" or "other"`,
 		`{"sink":"main"}`:                                                     `postgres: table is missing, expected a table, or a statement`,
 		`{"sink":"main","table":""}`:                                          `postgres: table is missing, expected a table, or a statement`,
 		`{"sink":"main","table":"a."}`:                                        `postgres: table is an empty name, expected the name of a table, with that of its schema and a point before it at most`,
@@ -58,7 +58,7 @@ func TestJSON(t *testing.T) {
 		`{"sink":"main","table":"t","key":["payload"]}`:                       `postgres: key is there without onConflict, expected nothing or update there`,
 		`{"sink":"main","table":"t","onConflict":"nothing","key":["b"]}`:      `postgres: key[0] is "b", expected a column that is written, once`,
 		`{"sink":"main","table":"t","members":["a","a"]}`:                     `postgres: members[1] is "a", expected a column that is not there already`,
-		`{"sink":"main","table":"t","members":[1]}`:                           `postgres: members[0] is "1", expected a text`,
+		`{"sink":"main","table":"t","members":[1]}`:                           `postgres: members[0] is 1, expected a text`,
 		`{"sink":"main","table":"t","members":[]}`:                            `postgres: members is an array of 0, expected 1 to 1600 items`,
 		`{"sink":"main","table":"t","columns":{"a":1}}`:                       `postgres: columns.a is 1, expected a text`,
 		`{"sink":"main","table":"t","batchSize":0}`:                           `postgres: batchSize is 0, expected a whole number from 1 to 10000`,
@@ -77,7 +77,7 @@ func TestJSON(t *testing.T) {
 		require.EqualError(t, err, want, text)
 	}
 	_, err = actions.Decode([]byte(`{"postgres":{"table":"t"}}`), postgres.Kinds())
-	require.EqualError(t, err, `postgres: sink is missing, expected a hub with a PostgreSQL client`)
+	require.EqualError(t, err, `postgres: the host has no client for this action`)
 	require.EqualError(t, main.Action(postgres.Action{Table: "t", BatchSize: -1}).Check(), "batchSize is -1, expected a whole number from 1 to 10000")
 	require.EqualError(t, main.Action(postgres.Action{Table: "t", Mode: "x"}).Check(), `mode is "x", expected insert or copy`)
 }
@@ -95,10 +95,10 @@ func TestKinds(t *testing.T) {
 		want    string
 	}{
 		{[]*postgres.Client{main}, `"sink":"third",`, `postgres: sink is "third", expected "main"`},
-		{[]*postgres.Client{main, some}, `"sink":"third",`, `postgres: sink is "third", expected one of "default", "main"`},
-		{[]*postgres.Client{some, other}, ``, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
-		{[]*postgres.Client{some, main, other}, `"sink":"default",`, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
-		{[]*postgres.Client{some, main, other}, `"sink":"third",`, `postgres: two clients are called "default", expected names of their own (Config.Sink.Name)`},
+		{[]*postgres.Client{main, some}, `"sink":"third",`, `postgres: sink is "third", expected "default" or "main"`},
+		{[]*postgres.Client{some, other}, ``, `postgres: two clients are called "default", expected names of their own (SinkConfig.Name)`},
+		{[]*postgres.Client{some, main, other}, `"sink":"default",`, `postgres: two clients are called "default", expected names of their own (SinkConfig.Name)`},
+		{[]*postgres.Client{some, main, other}, `"sink":"third",`, `postgres: two clients are called "default", expected names of their own (SinkConfig.Name)`},
 	} {
 		_, err := actions.Decode([]byte(`{"postgres":{`+c.sink+`"table":"t"}}`), postgres.Kinds(c.clients...))
 		require.EqualError(t, err, c.want)

@@ -119,21 +119,3 @@ func fieldError(err error) error {
 	}
 	return err
 }
-
-// texts returns a member that is an array of texts, nil if there is none.
-func texts(o *actions.Object, name string) []string {
-	items, ok := o.Items(name, 1, sqltext.MostColumns)
-	if !ok {
-		return nil
-	}
-	list := make([]string, 0, len(items))
-	for i, item := range items {
-		v, err := sqltext.Read(string(item))
-		if err != nil || v.Kind != sqltext.Text {
-			o.Refuse(fmt.Sprintf("%s[%d]", name, i), string(item), "a text")
-			return nil
-		}
-		list = append(list, v.Text)
-	}
-	return list
-}

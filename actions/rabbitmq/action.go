@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/thinghub/thinghub/actions"
@@ -116,15 +115,15 @@ func (a *Action) Check() error {
 	case a.client == nil:
 		return errors.New("rabbitmq: the action has no client, expected one that Client.Action returned")
 	case len(a.Exchange) > maxShort:
-		return wrong("exchange", a.Exchange, "at most 255 bytes")
+		return actions.WrongField("exchange", a.Exchange, "at most 255 bytes")
 	case !static(a.Exchange):
-		return wrong("exchange", a.Exchange, "a text without templates, so that no device chooses the exchange")
+		return actions.WrongField("exchange", a.Exchange, "a text without templates, so that no device chooses the exchange")
 	case a.Exchange == "" && a.RoutingKey == "":
-		return wrong("routingKey", "", "a text, the name of a queue, since there is no exchange")
+		return actions.WrongField("routingKey", "", "a text, the name of a queue, since there is no exchange")
 	case static(a.RoutingKey) && len(a.RoutingKey) > maxShort:
-		return wrong("routingKey", a.RoutingKey, "at most 255 bytes")
+		return actions.WrongField("routingKey", a.RoutingKey, "at most 255 bytes")
 	case static(a.ContentType) && len(a.ContentType) > maxShort:
-		return wrong("contentType", a.ContentType, "at most 255 bytes")
+		return actions.WrongField("contentType", a.ContentType, "at most 255 bytes")
 	case len(a.Headers) > maxHeaders:
 		return &actions.FieldError{Field: "headers", Value: fmt.Sprintf("an array of %d", len(a.Headers)), Want: "1 to 100 items"}
 	}
@@ -133,13 +132,13 @@ func (a *Action) Check() error {
 		field := fmt.Sprintf("headers[%d].key", i)
 		switch {
 		case h.Key == "" || len(h.Key) > maxShort:
-			return wrong(field, h.Key, "1 to 255 bytes")
+			return actions.WrongField(field, h.Key, "1 to 255 bytes")
 		case !static(h.Key):
-			return wrong(field, h.Key, "a text without templates")
+			return actions.WrongField(field, h.Key, "a text without templates")
 		case h.Key == "CC" || h.Key == "BCC":
-			return wrong(field, h.Key, "another name: RabbitMQ routes by these, and takes no texts for them")
+			return actions.WrongField(field, h.Key, "another name: RabbitMQ routes by these, and takes no texts for them")
 		case slices.Contains(keys, h.Key):
-			return wrong(field, h.Key, "another name than those before it")
+			return actions.WrongField(field, h.Key, "another name than those before it")
 		}
 		keys = append(keys, h.Key)
 	}
@@ -163,21 +162,3 @@ func (a *Action) Do(ctx context.Context, ev actions.Event) error {
 
 // static reports whether a text has no templates.
 func static(text string) bool { return !strings.Contains(text, "${") }
-
-// maxShown bounds what an error repeats of text that may come from a device.
-const maxShown = 80
-
-func wrong(field, value, want string) error {
-	return &actions.FieldError{Field: field, Value: quoted(value), Want: want}
-}
-
-// quoted shows a text in an error.
-func quoted(text string) string {
-	switch {
-	case text == "":
-		return ""
-	case len(text) > maxShown:
-		return strconv.Quote(strings.ToValidUTF8(text[:maxShown], "")) + "..."
-	}
-	return strconv.Quote(text)
-}

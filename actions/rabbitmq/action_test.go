@@ -58,13 +58,13 @@ func TestWrongJSON(t *testing.T) {
 		`{"exchange":"a","headers":[{"key":"a","value":""},{"key":"a","value":""}]}`: `headers[1].key is "a", expected another name than those before it`,
 		`{"exchange":"a","persistent":1}`:                                            `persistent is 1, expected true or false`,
 		`{"exchange":"a","tope":1}`:                                                  `tope is not known, expected contentType, exchange, headers, mandatory, persistent, pipelined, routingKey or sink`,
-		`{"exchange":"a","sink":"other"}`:                                            `sink is "other", expected one of main`,
+		`{"exchange":"a","sink":"other"}`:                                            `sink is "other", expected "main"`,
 	} {
 		_, err := actions.Decode([]byte(`{"rabbitmq":`+parameters+`}`), one)
 		require.EqualError(t, err, "rabbitmq: "+want, parameters)
 	}
 	_, err := actions.Decode([]byte(`{"rabbitmq":{"exchange":"a"}}`), two)
-	require.EqualError(t, err, "rabbitmq: sink is missing, expected one of main, other")
+	require.EqualError(t, err, `rabbitmq: sink is missing, expected "main" or "other"`)
 	require.ErrorContains(t, (&Action{Exchange: "a"}).Check(), "Client.Action")
 }
 

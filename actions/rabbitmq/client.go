@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -107,15 +106,12 @@ func Kinds(clients ...*Client) map[string]actions.Decoder {
 		if err := o.Done(); err != nil {
 			return nil, err
 		}
-		var names []string
-		for _, c := range clients {
-			if name := c.sink.Name(); name == a.SinkName || a.SinkName == "" && len(clients) == 1 {
-				bound := c.Action(a)
-				return bound, bound.Check()
-			}
-			names = append(names, c.sink.Name())
+		c, err := actions.SinkNamed(clients, a.SinkName)
+		if err != nil {
+			return nil, err
 		}
-		return nil, wrong("sink", a.SinkName, "one of "+strings.Join(names, ", "))
+		bound := c.Action(a)
+		return bound, bound.Check()
 	}}
 }
 

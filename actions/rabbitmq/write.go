@@ -196,7 +196,7 @@ func (b *batch) returned() (back map[string]amqp.Return) {
 
 // unroutable is the error of a message that was returned.
 func (a *Action) unroutable(r amqp.Return) error {
-	err := fmt.Errorf("rabbitmq: exchange %q, routing key %s: returned: %d %s", a.Exchange, quoted(r.RoutingKey), r.ReplyCode, r.ReplyText)
+	err := fmt.Errorf("rabbitmq: exchange %q, routing key %s: returned: %d %s", a.Exchange, actions.Shown(r.RoutingKey), r.ReplyCode, r.ReplyText)
 	if !static(a.RoutingKey) {
 		return actions.Permanent(err)
 	}
@@ -214,7 +214,7 @@ func content(err error) bool {
 func (a *Action) message(ev actions.Event, size int) (m amqp.Publishing, key string, err error) {
 	key = ev.Params[paramKey]
 	if len(key) > maxShort {
-		return m, "", wrong("routingKey", key, "at most 255 bytes")
+		return m, "", actions.WrongField("routingKey", key, "at most 255 bytes")
 	}
 	m = amqp.Publishing{
 		ContentType: ev.Params[paramContentType], DeliveryMode: amqp.Persistent, MessageId: messageID(ev),
@@ -222,7 +222,7 @@ func (a *Action) message(ev actions.Event, size int) (m amqp.Publishing, key str
 	}
 	switch {
 	case len(m.ContentType) > maxShort:
-		return m, "", wrong("contentType", m.ContentType, "at most 255 bytes")
+		return m, "", actions.WrongField("contentType", m.ContentType, "at most 255 bytes")
 	case m.ContentType != "":
 	case json.Valid(ev.Payload):
 		m.ContentType = "application/json"

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -104,7 +103,7 @@ type LPush struct {
 }
 
 func decode(o *actions.Object) Action {
-	a := Action{SinkName: o.Text("sink"), Command: texts(o, "command"), OnceSeconds: o.Int("onceSeconds", 1, math.MaxInt32)}
+	a := Action{SinkName: o.Text("sink"), Command: o.List("command", 1, maxWords), OnceSeconds: o.Int("onceSeconds", 1, math.MaxInt32)}
 	if s, ok := o.Object("stream"); ok {
 		a.Stream = &Stream{
 			Key: s.Need("key"), ID: s.Text("id"), MaxLen: s.Int("maxLen", 1, math.MaxInt32), Exact: s.Bool("exact"), Fields: s.Texts("fields"),
@@ -130,21 +129,6 @@ func decode(o *actions.Object) Action {
 		_ = l.Done()
 	}
 	return a
-}
-
-// texts returns a member that is an array of texts, nil if there is none.
-func texts(o *actions.Object, name string) []string {
-	items, _ := o.Items(name, 1, maxWords)
-	var list []string
-	for _, item := range items {
-		var s string
-		if item[0] != '"' || json.Unmarshal(item, &s) != nil {
-			o.Refuse(name, string(item), "an array of texts")
-			return nil
-		}
-		list = append(list, s)
-	}
-	return list
 }
 
 // Kind is "redis".

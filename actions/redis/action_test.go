@@ -69,7 +69,7 @@ func TestRefused(t *testing.T) {
 		{"unknown member", `{"comand":["INCR","a"]}`, `comand is not known, expected command, hset, lpush, onceSeconds, publish, set, sink or stream`},
 		{"unknown member inside", `{"stream":{"key":"s","maxlen":1}}`, `stream.maxlen is not known, expected exact, fields, id, key or maxLen`},
 		{"command is a text", `{"command":"INCR a"}`, `command is "INCR a", expected an array`},
-		{"command of numbers", `{"command":["INCRBY","a",1]}`, `command is "1", expected an array of texts`},
+		{"command of numbers", `{"command":["INCRBY","a",1]}`, `command[2] is 1, expected a text`},
 		{"no words", `{"command":[]}`, `command is an array of 0, expected 1 to 1024 items`},
 		{"templated name", `{"command":["${x}","a"]}`, `command[0] is "${x}", expected the name of a command, without templates`},
 		{"partly templated name", `{"command":["FLUSH${x}"]}`, `command[0] is "FLUSH${x}", expected the name of a command, without templates`},
@@ -90,8 +90,8 @@ func TestRefused(t *testing.T) {
 		{"publish without channel", `{"publish":{"message":"a"}}`, `publish.channel is missing, expected a text`},
 		{"expiry", `{"hset":{"key":"a","expireSeconds":-1}}`, `hset.expireSeconds is -1, expected a whole number from 1 to 2147483647`},
 		{"once", `{"set":{"key":"a"},"onceSeconds":"1"}`, `onceSeconds is "1", expected a whole number from 1 to 2147483647`},
-		{"which client", `{"sink":"","set":{"key":"a"}}`, `sink is missing, expected one of main, other`},
-		{"no such client", `{"sink":"x","set":{"key":"a"}}`, `sink is "x", expected one of main, other`},
+		{"which client", `{"sink":"","set":{"key":"a"}}`, `sink is missing, expected "main" or "other"`},
+		{"no such client", `{"sink":"x","set":{"key":"a"}}`, `sink is "x", expected "main" or "other"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +123,7 @@ func TestRefused(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := redis.Kinds()["redis"]([]byte(`{"set":{"key":"a"}}`))
-	require.EqualError(t, err, "redis: this hub has no client")
+	require.EqualError(t, err, "the host has no client for this action")
 	_, err = redis.Open(redis.Config{})
 	require.EqualError(t, err, "redis: Config.Options.Addrs is empty, expected the address of a server")
 	_, err = redis.Open(redis.Config{Options: goredis.UniversalOptions{Addrs: []string{"a:1"}}, Allow: []string{"subscribe"}})

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -64,28 +62,6 @@ func passes(text string, chosen bool) bool {
 		return slices.Contains(passing, code)
 	}
 	return false
-}
-
-// wrong makes the error of a field with a text. An empty text counts as absent.
-func wrong(field, value, want string) error {
-	if value != "" {
-		value = shown(value)
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
-}
-
-// maxShown bounds what an error repeats of text that may come from a device.
-const maxShown = 80
-
-func shown(s string) string {
-	if len(s) <= maxShown {
-		return strconv.Quote(s)
-	}
-	cut := maxShown
-	for cut > maxShown-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strconv.Quote(s[:cut]) + "..."
 }
 
 func isPermanent(err error) bool { return errors.Is(err, actions.ErrPermanent) }

@@ -65,7 +65,7 @@ func (a *Action) compile() (*plan, error) {
 	)
 	switch {
 	case len(forms) == 0:
-		return nil, wrong("command", "", "one of command, stream, publish, set, hset and lpush")
+		return nil, actions.WrongField("command", "", "one of command, stream, publish, set, hset and lpush")
 	case len(forms) > 1:
 		return nil, &actions.FieldError{Field: forms[1], Value: "there besides " + forms[0], Want: "one of the two"}
 	case err == nil:
@@ -116,7 +116,7 @@ func fixed(texts ...string) (words []word) {
 // keyed makes the first words of a command. A key is needed.
 func (p *plan) keyed(command, field, key string) ([]word, error) {
 	if key == "" {
-		return nil, wrong(field, "", "a text")
+		return nil, actions.WrongField(field, "", "a text")
 	}
 	return append(fixed(command), p.text(field, key, false)), nil
 }
@@ -126,11 +126,11 @@ func (p *plan) command(a *Action) error {
 	upper := strings.ToUpper(name)
 	switch {
 	case strings.Contains(name, "${") || name == Payload:
-		return wrong("command[0]", name, "the name of a command, without templates")
+		return actions.WrongField("command[0]", name, "the name of a command, without templates")
 	case never[upper] != "":
-		return wrong("command[0]", name, "a command other than one that "+never[upper])
+		return actions.WrongField("command[0]", name, "a command other than one that "+never[upper])
 	case a.client != nil && !a.client.allow[upper]:
-		return wrong("command[0]", name, "a command that the hub allows")
+		return actions.WrongField("command[0]", name, "a command that the hub allows")
 	case len(a.Command) > maxWords:
 		return &actions.FieldError{Field: "command", Value: fmt.Sprintf("an array of %d", len(a.Command)), Want: fmt.Sprintf("1 to %d items", maxWords)}
 	}
@@ -139,7 +139,7 @@ func (p *plan) command(a *Action) error {
 		words = append(words, p.text(fmt.Sprintf("command[%d]", i+1), text, false))
 	}
 	if len(words) > 1 && words[1].kind == wordFixed && words[1].text == "" {
-		return wrong("command[1]", "", "a text")
+		return actions.WrongField("command[1]", "", "a text")
 	}
 	p.commands = [][]word{words}
 	return nil
@@ -154,7 +154,7 @@ func (p *plan) stream(s *Stream) error {
 		return err
 	}
 	if s.Exact && s.MaxLen == 0 {
-		return wrong("stream.maxLen", "", "a number, because exact is true")
+		return actions.WrongField("stream.maxLen", "", "a number, because exact is true")
 	}
 	if s.MaxLen > 0 {
 		about := "~"

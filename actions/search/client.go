@@ -143,9 +143,9 @@ func endpoint(field, text string) (string, error) {
 	case err != nil || u.User != nil:
 		return "", &actions.FieldError{Field: field, Value: "no URL, or one with a user", Want: "a URL without a user"}
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return "", wrong(field, text, "a URL that begins with https:// and a host")
+		return "", actions.WrongField(field, text, "a URL that begins with https:// and a host")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return "", wrong(field, text, "a URL of a host, without a query and a fragment")
+		return "", actions.WrongField(field, text, "a URL of a host, without a query and a fragment")
 	}
 	host := strings.ToLower(u.Host)
 	if p := u.Port(); p == "" || u.Scheme == "https" && p == "443" || u.Scheme == "http" && p == "80" {

@@ -91,14 +91,14 @@ func (a *Action) Params() []actions.Param {
 // Check reports what can be seen to be wrong before a message comes.
 func (a *Action) Check() error {
 	if name := a.Document.Sink; name != "" && name != a.client.Name() {
-		return wrong("sink", name, a.client.Name())
+		return actions.WrongField("sink", name, a.client.Name())
 	}
 	if a.Endpoint != "" {
 		switch e, err := endpoint("endpoint", a.Endpoint); {
 		case err != nil:
 			return err
 		case !a.opened && !a.client.is(e):
-			return wrong("endpoint", a.Endpoint, oneOf(a.client.endpoints))
+			return actions.WrongField("endpoint", a.Endpoint, oneOf(a.client.endpoints))
 		}
 	}
 	if !templated(a.Index) {
@@ -125,10 +125,10 @@ func (a *Action) Check() error {
 	case "", opIndex:
 	case opCreate:
 		if a.Version != "" {
-			return wrong("version", a.Version, "none beside the operation create")
+			return actions.WrongField("version", a.Version, "none beside the operation create")
 		}
 	default:
-		return wrong("operation", a.Operation, "index or create")
+		return actions.WrongField("operation", a.Operation, "index or create")
 	}
 	return nil
 }

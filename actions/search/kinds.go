@@ -70,9 +70,9 @@ func (a *Action) find(open func(endpoint string) (*Client, error), clients []*Cl
 	case len(found) > 1 && name != "":
 		return fmt.Errorf("several clients of this hub are called %s", name)
 	case len(found) > 1:
-		return wrong("sink", "", oneOf(names)+", because this hub has several clients")
+		return actions.WrongField("sink", "", oneOf(names)+", because this hub has several clients")
 	case name != "" && len(names) > 0:
-		return wrong("sink", name, oneOf(names))
+		return actions.WrongField("sink", name, oneOf(names))
 	case wanted != "" && open != nil && name == "":
 		c, err := open(wanted)
 		if err != nil {
@@ -80,7 +80,7 @@ func (a *Action) find(open func(endpoint string) (*Client, error), clients []*Cl
 		}
 		a.client, a.opened = c, true
 	case wanted != "" && len(endpoints) > 0:
-		return wrong("endpoint", a.Endpoint, oneOf(endpoints))
+		return actions.WrongField("endpoint", a.Endpoint, oneOf(endpoints))
 	default:
 		return errors.New("this hub has no client of a search server")
 	}

@@ -16,14 +16,6 @@ const (
 	maxShown = 80
 )
 
-// wrong makes the error of a parameter. An empty text counts as absent.
-func wrong(field, value, want string) error {
-	if value != "" {
-		value = strconv.Quote(clip(value, maxShown))
-	}
-	return &actions.FieldError{Field: field, Value: value, Want: want}
-}
-
 // clip shortens a text that may come from a device or from the server.
 func clip(s string, most int) string {
 	if len(s) <= most {
@@ -42,21 +34,21 @@ func checkIndex(name string, hidden bool) error {
 	const field = "index"
 	switch {
 	case name == "":
-		return wrong(field, "", "the name of an index")
+		return actions.WrongField(field, "", "the name of an index")
 	case len(name) > maxIndex:
-		return wrong(field, name, fmt.Sprintf("at most %d bytes", maxIndex))
+		return actions.WrongField(field, name, fmt.Sprintf("at most %d bytes", maxIndex))
 	case !utf8.ValidString(name):
-		return wrong(field, name, "UTF-8")
+		return actions.WrongField(field, name, "UTF-8")
 	case strings.ContainsAny(name, `\/*?"<>|,#:`) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return wrong(field, name, `a name without spaces and without \ / * ? " < > | , # and :`)
+		return actions.WrongField(field, name, `a name without spaces and without \ / * ? " < > | , # and :`)
 	case strings.ToLower(name) != name:
-		return wrong(field, name, "a name without capital letters")
+		return actions.WrongField(field, name, "a name without capital letters")
 	case strings.ContainsAny(name[:1], "-_+"):
-		return wrong(field, name, "a name that does not begin with -, _ or +")
+		return actions.WrongField(field, name, "a name that does not begin with -, _ or +")
 	case name == "." || name == "..":
-		return wrong(field, name, "the name of an index")
+		return actions.WrongField(field, name, "the name of an index")
 	case name[0] == '.' && !hidden:
-		return wrong(field, name, "a name that does not begin with a dot, unless it stands in the rule")
+		return actions.WrongField(field, name, "a name that does not begin with a dot, unless it stands in the rule")
 	}
 	return nil
 }
@@ -65,11 +57,11 @@ func checkIndex(name string, hidden bool) error {
 func checkID(id string) error {
 	switch {
 	case id == "":
-		return wrong("id", "", "the id of a document")
+		return actions.WrongField("id", "", "the id of a document")
 	case len(id) > maxID:
-		return wrong("id", id, fmt.Sprintf("at most %d bytes", maxID))
+		return actions.WrongField("id", id, fmt.Sprintf("at most %d bytes", maxID))
 	case !utf8.ValidString(id):
-		return wrong("id", id, "UTF-8")
+		return actions.WrongField("id", id, "UTF-8")
 	}
 	return nil
 }
@@ -77,7 +69,7 @@ func checkID(id string) error {
 // checkType checks a type, which only old servers see.
 func checkType(name string) error {
 	if name == "" || len(name) > maxIndex || !utf8.ValidString(name) {
-		return wrong("type", name, "the name of a type")
+		return actions.WrongField("type", name, "the name of a type")
 	}
 	return nil
 }
@@ -86,7 +78,7 @@ func checkType(name string) error {
 func checkVersion(text string) (string, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return "", wrong("version", text, "a whole number that is not negative")
+		return "", actions.WrongField("version", text, "a whole number that is not negative")
 	}
 	return strconv.FormatInt(n, 10), nil
 }
