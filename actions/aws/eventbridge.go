@@ -60,7 +60,7 @@ func readBus(p params) actions.Action {
 	a := EventBridge{
 		EventBusName: p.Text("eventBusName"), Source: p.Need("source"), DetailType: p.Need("detailType"), Time: p.Text("time"), RoleARN: p.role(),
 	}
-	a.Resources = p.Object.List("resources", 0, mostResources)
+	a.Resources = p.List("resources", 0, mostResources)
 	return p.services.EventBridge(a)
 }
 

@@ -68,7 +68,7 @@ func readSageMaker(p params) actions.Action {
 		EndpointName: p.Need("endpointName"), ContentType: p.Text("contentType"), Accept: p.Text("accept"),
 		TargetModel: p.Text("targetModel"), TargetVariant: p.Text("targetVariant"), AnswerKey: p.Text("answerKey"), RoleARN: p.role(),
 	}
-	a.Features = p.Object.List("features", 0, mostFeatures)
+	a.Features = p.List("features", 0, mostFeatures)
 	if r := p.Raw("republish"); p.Has("republish") {
 		var made actions.Action
 		if made, wrong = actions.Builtin()["republish"](r); wrong == nil {
